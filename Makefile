@@ -1,0 +1,36 @@
+# Muster. `make` lists the targets. What a target needs of the machine it installs by package name.
+
+include mk/go.mk mk/test-deps.mk mk/tools.mk
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
+
+.PHONY: build
+build: go ## build bin/gen
+	CGO_ENABLED=0 go build -trimpath -o bin/gen ./cmd/gen
+
+.PHONY: example
+example: build ## render the tutorial's cluster into out/
+	bin/gen -spec examples/tutorial/cluster.yaml -out out/
+
+.PHONY: test
+test: test-deps go build tools vet ## install what the tests need and run them
+	go test ./...
+
+.PHONY: vet
+vet: go ## check formatting and run go vet
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+
+.PHONY: golden
+golden: go ## rewrite test/golden after a change that is meant
+	go test ./test/golden -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin build

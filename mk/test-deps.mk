@@ -1,0 +1,13 @@
+# Debian packages that the tests need on the machine itself. None of them runs a service. cloud-init, containerd and netplan are not here: the
+# tests use them in build/chroot-debian12 (see tools.mk), because installed they would take part in the machine's own next boot.
+
+TEST_PACKAGES := \
+	gcc libc6-dev libblkid-dev \
+	mmdebstrap debian-archive-keyring \
+	util-linux iproute2 systemd-container \
+	xorriso genisoimage \
+	shellcheck jq
+
+.PHONY: test-deps
+test-deps: ## install the Debian packages that the tests need, when missing
+	@test/tools/install-missing.sh $(TEST_PACKAGES)
