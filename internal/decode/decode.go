@@ -1,0 +1,363 @@
+// Package decode reads strict YAML into Go structs and keeps the place of every value, so that a complaint of any later
+// stage stands at the line that caused it. It is the only package that imports a YAML reader for input, and knows neither
+// the spec nor the profiles that it reads.
+package decode
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"muster/internal/problem"
+)
+
+// MaxSize is the largest file that is read, in bytes: a thousand nodes are well under a tenth of it.
+const MaxSize = 16 << 20
+
+// Into reads one strict YAML document into a struct that is made of this package's values, keeping the place of every
+// value. It reports all that is wrong with the shape: YAML that does not parse, unknown, repeated and missing keys,
+// values of the wrong type or outside their enumeration. What could be read is in target all the same, so that rules of
+// meaning can be checked in the same run.
+//
+// Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, enum:"a,b" lists the
+// values of a Value[string], example is shown where the key is missing. A method Refused() map[string]string names keys
+// that are refused with a reason of their own.
+func Into(target any, data []byte, problems *problem.List) {
+	root := parse(data, problems)
+	if root == nil {
+		return
+	}
+	d := &decoder{problems: problems}
+	d.checkTree(root, "")
+	d.value(reflect.ValueOf(target).Elem(), root, "")
+}
+
+// parse returns the root of the only document in data, or nil after reporting why there is none.
+func parse(data []byte, problems *problem.List) *yaml.Node {
+	if len(data) > MaxSize {
+		problems.Errorf(At{Line: 1, Column: 1}, "split what is not the cluster into files", "the file holds %d bytes, more than %d", len(data), MaxSize)
+		return nil
+	}
+	if at, what := badCharacter(data); what != "" {
+		problems.Errorf(at, "save the file as UTF-8 text; a binary value belongs into a file of its own", "%s", what)
+		return nil
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var document yaml.Node
+	switch err := dec.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		problems.Errorf(At{Line: 1, Column: 1}, "run gen init for one to start from", "the file is empty")
+		return nil
+	case err != nil:
+		problems.Add(syntaxProblem(err, data))
+		return nil
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); err == nil {
+		problems.Errorf(At{Line: second.Line, Column: second.Column}, "keep one cluster a file", "a second document starts here")
+	} else if !errors.Is(err, io.EOF) {
+		problems.Add(syntaxProblem(err, data))
+	}
+	root := document.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		problems.Errorf(At{Line: 1, Column: 1}, "run gen init for one to start from", "the file is empty")
+		return nil
+	}
+	return root
+}
+
+// oddBreaks end a line for YAML and not for an editor: lines would be counted in two ways.
+var oddBreaks = []rune{0x85, 0x2028, 0x2029}
+
+// badCharacter finds the first byte that YAML cannot carry: yaml.v3 would report it without its place.
+func badCharacter(data []byte) (At, string) {
+	at := At{Line: 1, Column: 1}
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return at, fmt.Sprintf("the byte 0x%02x is not UTF-8", data[i])
+		case r == '\n':
+			at.Line, at.Column = at.Line+1, 0
+		case r == '\r' && !bytes.HasPrefix(data[i+1:], []byte("\n")), slices.Contains(oddBreaks, r):
+			return at, fmt.Sprintf("the line break U+%04X stands in the text", r)
+		case r < ' ' && r != '\t' && r != '\r', r >= 0x7f && r < 0xa0:
+			return at, fmt.Sprintf("the control character U+%04X stands in the text", r)
+		case r == 0xfffe, r == 0xffff:
+			return at, fmt.Sprintf("U+%04X, which is no character, stands in the text", r)
+		}
+		at.Column++
+		i += size
+	}
+	return At{}, ""
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+// syntaxProblem turns yaml.v3's error into a problem.
+func syntaxProblem(err error, data []byte) problem.Problem {
+	text, line := yamlError(err)
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	if line = syntaxLine(lines, line, text); len(bytes.TrimSpace(lines[line-1])) == 0 && line > 1 {
+		line-- // the error of an end of file stands behind the last line
+	}
+	indent := len(lines[line-1]) - len(bytes.TrimLeft(lines[line-1], " \t\ufeff"))
+	return problem.Problem{
+		At: At{Line: line, Column: 1 + utf8.RuneCount(lines[line-1][:indent])}, Message: "this is not YAML: " + text,
+		Instead: "look at this line and the one before it: indentation, a missing colon, an unclosed quote",
+	}
+}
+
+// yamlError splits yaml.v3's message from the line in front of it, which it leaves out for the first one.
+func yamlError(err error) (text string, line int) {
+	text, line = err.Error(), 1
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		text = text[len(m[0]):]
+		if m[1] != "" {
+			line, _ = strconv.Atoi(m[1])
+		}
+	}
+	return text, line
+}
+
+// maxSyntaxSearch bounds the work of syntaxLine, in bytes read again.
+const maxSyntaxSearch = 1 << 20
+
+// syntaxLine finds the line of a syntax error: yaml.v3 tells where the block around it begins, and counts that from 0 or
+// from 1. The line asked for is the first at which the text up to there fails in the same way.
+func syntaxLine(lines [][]byte, reported int, text string) int {
+	reported = min(max(reported, 1), len(lines))
+	size := len(bytes.Join(lines[:reported-1], nil))
+	for line, read := reported, 0; line <= len(lines) && read < maxSyntaxSearch; line++ {
+		size += len(lines[line-1])
+		read += size
+		var ignored yaml.Node
+		if err := yaml.Unmarshal(bytes.Join(lines[:line], nil), &ignored); err != nil {
+			if found, _ := yamlError(err); found == text {
+				return line
+			}
+		}
+	}
+	return reported
+}
+
+// decoder walks a YAML tree along a Go type.
+type decoder struct {
+	problems *problem.List
+}
+
+// decodable is a value of the spec that reads itself from a node.
+type decodable interface {
+	decode(d *decoder, n *yaml.Node, path string)
+}
+
+func place(n *yaml.Node, path string) At { return At{Path: path, Line: n.Line, Column: n.Column} }
+
+// checkTree refuses what YAML can do and a spec must not: anchors, aliases, merge keys, tags.
+func (d *decoder) checkTree(n *yaml.Node, path string) {
+	switch {
+	case n.Kind == yaml.AliasNode:
+		d.problems.Errorf(place(n, path), "write the value out; what holds for several machines belongs under spec, controlPlane or worker", "aliases (*%s) are not read", n.Value)
+		return
+	case n.Anchor != "":
+		d.problems.Errorf(place(n, path), "write the value without &"+n.Anchor, "anchors (&%s) are not read", n.Anchor)
+	}
+	if tagged(n) {
+		d.problems.Errorf(place(n, path), "write the value without the tag", "the tag %s is not read", n.Tag)
+	}
+	switch n.Kind {
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			d.checkTree(item, fmt.Sprintf("%s[%d]", path, i))
+		}
+	case yaml.MappingNode:
+		d.checkPairs(n, path)
+	}
+}
+
+func (d *decoder) checkPairs(n *yaml.Node, path string) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		below := join(path, key.Value)
+		switch {
+		case key.Tag == "!!merge":
+			d.problems.Errorf(place(key, below), "write the keys out", "merge keys are not read")
+			continue
+		case key.Kind == yaml.ScalarNode:
+			d.checkTree(key, below)
+		default:
+			d.checkTree(key, path)
+			below = path
+		}
+		d.checkTree(value, below)
+	}
+}
+
+func tagged(n *yaml.Node) bool { return n.Style&yaml.TaggedStyle != 0 }
+
+// value reads n into v, which is a struct or a value of this package.
+func (d *decoder) value(v reflect.Value, n *yaml.Node, path string) {
+	if n.Kind == yaml.AliasNode || tagged(n) {
+		return // reported by checkTree
+	}
+	if own, ok := v.Addr().Interface().(decodable); ok {
+		own.decode(d, n, path)
+		return
+	}
+	d.structure(v, n, path)
+}
+
+// structure reads a mapping into a struct.
+func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
+	setAt(v, place(n, path))
+	if !d.mapping(n, path) {
+		return
+	}
+	fields := fieldsOf(v.Type())
+	refused := map[string]string{}
+	if r, ok := v.Interface().(interface{ Refused() map[string]string }); ok {
+		refused = r.Refused()
+	}
+	seen := map[string]bool{}
+	d.pairs(n, path, func(key, value *yaml.Node) {
+		field, known := fields[key.Value]
+		switch reason := refused[key.Value]; {
+		case known:
+			seen[key.Value] = true
+			target := v.FieldByIndex(field.Index)
+			d.value(target, value, join(path, key.Value))
+			if enum := field.Tag.Get("enum"); enum != "" {
+				d.checkEnum(target.Addr().Interface().(*Value[string]), strings.Split(enum, ","))
+			}
+		case reason != "":
+			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
+		default:
+			d.problems.Errorf(place(key, join(path, key.Value)), d.didYouMean(key.Value, fields), "unknown key")
+		}
+	})
+	for _, name := range sortedKeys(fields) {
+		if fields[name].Tag.Get("required") != "" && !seen[name] {
+			d.problems.Errorf(place(n, join(path, name)), example(name, fields[name]), "is missing")
+		}
+	}
+}
+
+func example(name string, f reflect.StructField) string {
+	return fmt.Sprintf("write for example %s: %s", name, f.Tag.Get("example"))
+}
+
+func (d *decoder) didYouMean(key string, fields map[string]reflect.StructField) string {
+	names := sortedKeys(fields)
+	if near := problem.Nearest(key, names); near != "" {
+		return fmt.Sprintf("did you mean %s?", near)
+	}
+	return "here may stand " + strings.Join(names, ", ")
+}
+
+// mapping reports whether n is a mapping, and says so when it is not.
+func (d *decoder) mapping(n *yaml.Node, path string) bool {
+	if n.Kind == yaml.MappingNode {
+		return true
+	}
+	d.problems.Errorf(place(n, path), "write keys and values below it, or leave it out", "a mapping is meant here, not %s", describe(n))
+	return false
+}
+
+// pairs calls f for each key of a mapping, and reports keys that are no strings or stand a second time.
+func (d *decoder) pairs(n *yaml.Node, path string, f func(key, value *yaml.Node)) {
+	first := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Tag == "!!merge" || key.Kind == yaml.AliasNode: // reported by checkTree
+		case tagged(key) && key.Kind == yaml.ScalarNode: // reported as well; the key is what it looks like
+			f(key, value)
+		case key.Kind != yaml.ScalarNode || key.Tag != "!!str":
+			d.problems.Errorf(place(key, path), "write the key in quotes", "a key has to be a string, not %s", describe(key))
+		case first[key.Value] != 0:
+			d.problems.Errorf(place(key, join(path, key.Value)), "keep one of the two", "the key stands on line %d already", first[key.Value])
+		default:
+			first[key.Value] = key.Line
+			f(key, value)
+		}
+	}
+}
+
+// fieldsOf lists a struct's fields by their YAML key, those of inlined structs included.
+func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	fields := map[string]reflect.StructField{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name != "" {
+			fields[name] = f
+		}
+	}
+	return fields
+}
+
+// setAt stores a place in a struct's At, and in the At of the structs inlined into it.
+func setAt(v reflect.Value, at At) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case f.Type == reflect.TypeFor[At]():
+			v.Field(i).Set(reflect.ValueOf(at))
+		case f.Anonymous && f.Type.Kind() == reflect.Struct:
+			setAt(v.Field(i), at)
+		}
+	}
+}
+
+func sortedKeys[T any](m map[string]T) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// join writes the path of a key below a path; a key that is no plain word is quoted in brackets.
+func join(path, key string) string {
+	switch {
+	case !plainKey.MatchString(key):
+		return path + "[" + strconv.Quote(key) + "]"
+	case path == "":
+		return key
+	default:
+		return path + "." + key
+	}
+}
+
+// describe names what a node is in a user's words, without its value.
+func describe(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	switch n.Tag {
+	case "!!null":
+		return "nothing (null)"
+	case "!!int", "!!float":
+		return "a number"
+	case "!!bool":
+		return "a boolean"
+	case "!!timestamp":
+		return "a date"
+	default:
+		return "a string"
+	}
+}

@@ -1,0 +1,165 @@
+package decode
+
+import (
+	"maps"
+	"reflect"
+)
+
+// Keyed is an element that a narrower list adds to a wider one by its key, replacing the element of the same key.
+type Keyed interface{ MergeKey() string }
+
+// Merge lays narrow over wide, both structs of one type made of this package's values, and returns the result: what
+// narrow sets wins, what it leaves unset stays, and every value keeps the place where it was written. Neither argument
+// is changed.
+func Merge[T any](wide, narrow T) T {
+	mergeStruct(reflect.ValueOf(&wide).Elem(), reflect.ValueOf(narrow))
+	return wide
+}
+
+// merger is a value that lays a narrower one of its own type over itself.
+type merger interface{ merge(narrow any) }
+
+func mergeStruct(wide, narrow reflect.Value) {
+	for i := range wide.NumField() {
+		w, n := wide.Field(i), narrow.Field(i)
+		if m, ok := w.Addr().Interface().(merger); ok {
+			m.merge(n.Interface())
+			continue
+		}
+		if at, ok := n.Interface().(At); ok {
+			if at.Known() {
+				w.Set(n)
+			}
+			continue
+		}
+		mergeStruct(w, n)
+	}
+}
+
+func (v *Value[T]) merge(narrow any) {
+	if n := narrow.(Value[T]); n.Set {
+		*v = n
+	}
+}
+
+func (l *List[T]) merge(narrow any) {
+	n := narrow.(List[T])
+	if !n.Set {
+		return
+	}
+	if _, keyed := any(*new(T)).(Keyed); !keyed || !l.Set {
+		*l = n
+		return
+	}
+	merged := List[T]{At: n.At, Set: true}
+	replaced := map[string]bool{}
+	for _, item := range n.Items {
+		replaced[any(item).(Keyed).MergeKey()] = true
+	}
+	for _, item := range l.Items {
+		if !replaced[any(item).(Keyed).MergeKey()] {
+			merged.Items = append(merged.Items, item)
+		}
+	}
+	merged.Items = append(merged.Items, n.Items...)
+	*l = merged
+}
+
+func (m *Map[T]) merge(narrow any) {
+	n := narrow.(Map[T])
+	if !n.Set {
+		return
+	}
+	merged := Map[T]{At: n.At, Set: true}
+	for _, e := range m.Entries {
+		if over, ok := n.entry(e.Key); ok {
+			e = mergeEntry(e, over)
+		}
+		merged.Entries = append(merged.Entries, e)
+	}
+	for _, e := range n.Entries {
+		if _, ok := m.entry(e.Key); !ok {
+			merged.Entries = append(merged.Entries, e)
+		}
+	}
+	*m = merged
+}
+
+func (m Map[T]) entry(key string) (Entry[T], bool) {
+	for _, e := range m.Entries {
+		if e.Key == key {
+			return e, true
+		}
+	}
+	return Entry[T]{}, false
+}
+
+func mergeEntry[T any](wide, narrow Entry[T]) Entry[T] {
+	merged := wide.Value
+	if m, ok := any(&merged).(merger); ok {
+		m.merge(narrow.Value)
+	} else {
+		mergeStruct(reflect.ValueOf(&merged).Elem(), reflect.ValueOf(narrow.Value))
+	}
+	return Entry[T]{At: narrow.At, Key: wide.Key, Value: merged}
+}
+
+func (f *Free) merge(narrow any) {
+	n := narrow.(Free)
+	if !n.Set {
+		return
+	}
+	if !f.Set {
+		*f = n
+		return
+	}
+	// Both stay merge patches: a null of the narrower one has to survive, to remove what the document says.
+	*f = Free{At: n.At, V: composePatches(f.V, n.V), Set: true}
+}
+
+// whole is a part of a merge patch that takes the place of what a document has there, instead of being merged with it: a
+// merge patch cannot say that of a mapping, and composing two may need it.
+type whole struct{ value any }
+
+// composePatches makes one patch that does what first and then second would do.
+func composePatches(first, second any) any {
+	s, ok := second.(map[string]any)
+	if !ok {
+		return second
+	}
+	f, ok := first.(map[string]any)
+	if !ok {
+		return whole{Patch(Patch(nil, first), second)}
+	}
+	out := maps.Clone(f)
+	for k, v := range s {
+		if under, both := f[k]; both {
+			v = composePatches(under, v)
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// Patch applies a merge patch (RFC 7396) to a document of maps, slices and scalars, and returns the result; null
+// removes a key. Neither argument is changed.
+func Patch(document, patch any) any {
+	if w, ok := patch.(whole); ok {
+		return w.value
+	}
+	p, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	d, _ := document.(map[string]any)
+	out := make(map[string]any, len(d)+len(p))
+	maps.Copy(out, d)
+	for k, v := range p {
+		if v == nil {
+			delete(out, k)
+			continue
+		}
+		out[k] = Patch(out[k], v)
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package kube
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, text := range []string{"v1.15.0", "v1.17.4", "v1.34.11", "v1.37.99"} {
+		if v, err := Parse(text); err != nil || v.String() != text {
+			t.Errorf("Parse(%q) = %v, %v", text, v, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "vMAJOR.MINOR.PATCH", "1.17.4": "vMAJOR.MINOR.PATCH", "v1.17": "vMAJOR.MINOR.PATCH", "v1.34.4-rc.1": "vMAJOR.MINOR.PATCH",
+		"v1.34.4\n": "vMAJOR.MINOR.PATCH", "v1.14.9": "v1.15 to v1.37", "v1.38.0": "v1.15 to v1.37", "v2.0.0": "v1.15 to v1.37", "v1.9999.0": "vMAJOR.MINOR.PATCH",
+	} {
+		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Parse(%q) says %v, want %q in it", text, err, want)
+		}
+	}
+}
+
+// TestAnswers is the matrix of the versions at which an answer changes.
+func TestAnswers(t *testing.T) {
+	for _, row := range []struct {
+		version, api, socket, containerd, pause string
+		lists, validates, shim                  bool
+		taints                                  []string
+	}{
+		{"v1.15.0", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.1", false, false, true, []string{"master"}},
+		{"v1.17.4", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.1", false, false, true, []string{"master"}},
+		{"v1.21.0", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.4.1", false, false, true, []string{"master"}},
+		{"v1.22.17", "v1beta3", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.5", false, false, true, []string{"master"}},
+		{"v1.24.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.7", false, false, false, []string{"control-plane", "master"}},
+		{"v1.26.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.9", false, true, false, []string{"control-plane"}},
+		{"v1.30.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.9", false, true, false, []string{"control-plane"}},
+		{"v1.31.0", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10", true, true, false, []string{"control-plane"}},
+		{"v1.34.4", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10.1", true, true, false, []string{"control-plane"}},
+		{"v1.37.2", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10.2", true, true, false, []string{"control-plane"}},
+	} {
+		v, err := Parse(row.version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range row.taints {
+			row.taints[i] = "node-role.kubernetes.io/" + row.taints[i]
+		}
+		for what, pair := range map[string][2]any{
+			"ConfigAPI": {v.ConfigAPI(), "kubeadm.k8s.io/" + row.api}, "docker socket": {v.DefaultCRISocket("docker"), row.socket},
+			"containerd socket": {v.DefaultCRISocket("containerd"), row.containerd}, "pause": {v.PauseImage("r"), "r/pause:" + row.pause},
+			"ArgsAreLists": {v.ArgsAreLists(), row.lists}, "ValidatesConfig": {v.ValidatesConfig(), row.validates}, "HasDockershim": {v.HasDockershim(), row.shim},
+		} {
+			if pair[0] != pair[1] {
+				t.Errorf("%s: %s is %v, want %v", v, what, pair[0], pair[1])
+			}
+		}
+		if got := v.ControlPlaneTaints(); !slices.Equal(got, row.taints) {
+			t.Errorf("%s: taints are %v, want %v", v, got, row.taints)
+		}
+	}
+}
+
+func TestKubeletFlagRemovedIn(t *testing.T) {
+	for _, row := range []struct {
+		version, flag, in string
+		removed           bool
+	}{
+		{"v1.23.0", "network-plugin", "1.24", false}, {"v1.24.0", "network-plugin", "1.24", true}, {"v1.26.0", "container-runtime", "1.27", false},
+		{"v1.27.0", "container-runtime", "1.27", true}, {"v1.35.0", "pod-infra-container-image", "1.35", true}, {"v1.37.0", "max-pods", "", false},
+	} {
+		v, err := Parse(row.version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, removed := v.KubeletFlagRemovedIn(row.flag)
+		if removed != row.removed || removed && in != row.in {
+			t.Errorf("%s: --%s: removed %v in %s, want %v in %s", v, row.flag, removed, in, row.removed, row.in)
+		}
+	}
+}
+
+func TestMinorOf(t *testing.T) {
+	for text, want := range map[string]int{"1.17": 17, "1.36": 36, "1.14": 0, "x": 0, "v1.17": 0} {
+		if got := MinorOf(text); got != want {
+			t.Errorf("MinorOf(%q) = %d, want %d", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+// Package problem owns what is wrong with a spec: where it stands, what it is, and what to write instead. Every stage
+// reports into one List, so that a user sees all problems of a run at once. It knows nothing of YAML, of the spec's
+// types or of the terminal beyond printing a List.
+package problem
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// At is a place in a spec: the path of a value as a user would write it ("spec.nodes[1].address") and where it starts.
+// Line and Column count from 1, Column in characters; both are 0 for a value that no line of the spec holds (a
+// default), and then the nearest parent that has a line stands in.
+type At struct {
+	Path   string
+	Line   int
+	Column int
+}
+
+// Known reports whether a line of a file holds the value.
+func (a At) Known() bool { return a.Line > 0 }
+
+// Severity orders what a problem does to the run.
+type Severity int
+
+const (
+	// Error stops the run before anything is written.
+	Error Severity = iota
+	// Warning is printed and does not stop the run.
+	Warning
+	// Notice tells of something that muster did by itself and a user may not expect.
+	Notice
+)
+
+// String is the word printed before a problem that is no error.
+func (s Severity) String() string {
+	switch s {
+	case Warning:
+		return "warning"
+	case Notice:
+		return "notice"
+	default:
+		return "error"
+	}
+}
+
+// Problem is one thing wrong at one place.
+type Problem struct {
+	Severity Severity
+	// File is the name of the file as the user gave it.
+	File string
+	At
+	// Message says what is wrong, lower case, without a full stop, and never holds a secret.
+	Message string
+	// Instead says what to write instead; empty only where the message already says it.
+	Instead string
+}
+
+// String is the one-line form: file:line:col: path: message; instead. A problem that is no error has its severity in
+// front of the path.
+func (p Problem) String() string {
+	severity := ""
+	if p.Severity != Error {
+		severity = p.Severity.String() + ": "
+	}
+	return p.place() + ": " + severity + p.text()
+}
+
+// text is the problem without its place.
+func (p Problem) text() string {
+	text := p.Message
+	if p.Instead != "" {
+		text += "; " + p.Instead
+	}
+	if p.Path != "" {
+		text = p.Path + ": " + text
+	}
+	return text
+}
+
+// place is where the problem stands, as editors and terminals make a link of it.
+func (p Problem) place() string {
+	if !p.Known() {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// List collects problems. The zero value is ready to use. It is not safe for concurrent use.
+type List struct {
+	// File is the name given to problems that are added without one.
+	File     string
+	problems []Problem
+	seen     map[Problem]bool
+}
+
+// Add records p once: the same mistake met again on another way (a value that every node inherits) stays one problem.
+func (l *List) Add(p Problem) {
+	if p.File == "" {
+		p.File = l.File
+	}
+	if l.seen[p] {
+		return
+	}
+	if l.seen == nil {
+		l.seen = map[Problem]bool{}
+	}
+	l.seen[p] = true
+	l.problems = append(l.problems, p)
+}
+
+// Errorf records an error at a place; instead says what to write.
+func (l *List) Errorf(at At, instead, format string, args ...any) {
+	l.Add(Problem{Severity: Error, At: at, Message: fmt.Sprintf(format, args...), Instead: instead})
+}
+
+// Warnf records a warning at a place; instead says what to write.
+func (l *List) Warnf(at At, instead, format string, args ...any) {
+	l.Add(Problem{Severity: Warning, At: at, Message: fmt.Sprintf(format, args...), Instead: instead})
+}
+
+// Noticef records a notice at a place.
+func (l *List) Noticef(at At, format string, args ...any) {
+	l.Add(Problem{Severity: Notice, At: at, Message: fmt.Sprintf(format, args...)})
+}
+
+// Sorted returns all problems by file, line, column, path, severity and message.
+func (l *List) Sorted() []Problem {
+	out := slices.Clone(l.problems)
+	slices.SortStableFunc(out, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Message, b.Message))
+	})
+	return out
+}
+
+// Failed reports whether any problem is an error.
+func (l *List) Failed() bool { return l.Count(Error) > 0 }
+
+// Count tells how many problems of one severity there are.
+func (l *List) Count(s Severity) int {
+	n := 0
+	for _, p := range l.problems {
+		if p.Severity == s {
+			n++
+		}
+	}
+	return n
+}

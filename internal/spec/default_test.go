@@ -1,0 +1,177 @@
+package spec
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/internal/decode"
+	"muster/internal/problem"
+)
+
+// parse reads and completes a spec that has nothing wrong in its shape.
+func parse(t *testing.T, text string) *Cluster {
+	t.Helper()
+	var problems problem.List
+	var c Cluster
+	decode.Into(&c, []byte(text), &problems)
+	for _, p := range problems.Sorted() {
+		t.Fatal(p)
+	}
+	c.Default(testFacts())
+	return &c
+}
+
+const small = `apiVersion: muster/v1
+kind: Cluster
+metadata: {name: k8s}
+spec:
+  profile: debian12-containerd
+  nodes: [{name: a, role: control-plane, address: 10.0.0.1}]
+`
+
+// TestValidSpecs: right specs have nothing to complain about, not even a warning.
+func TestValidSpecs(t *testing.T) {
+	for _, file := range []string{"testdata/valid.yaml", "testdata/base.yaml", "../../examples/tutorial/cluster.yaml"} {
+		t.Run(file, func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range check(string(text)) {
+				t.Error(p)
+			}
+		})
+	}
+}
+
+// TestDefaults are all that hold where a spec says nothing.
+func TestDefaults(t *testing.T) {
+	c := parse(t, small)
+	k, r := c.Spec.Kubernetes, c.Spec.Rendezvous
+	got := []any{k.Version, k.ClusterName, k.ControlPlaneEndpoint, k.CertificatesDir, k.Networking.PodSubnet, k.Networking.ServiceSubnet, k.Networking.DNSDomain,
+		k.APIServer.BindPort, k.BootstrapToken.TTL, k.Proxy.Mode, r.Delivery, r.Port, r.RaftPort, c.Spec.CNI.Flannel.Version, c.Spec.CNI.Flannel.Backend,
+		c.Spec.Platform, c.Spec.System.Swap, c.Spec.Packages.Source, c.Spec.Packages.GPGCheck}
+	want := []any{text("spec.kubernetes.version", "v1.34.4"), text("spec.kubernetes.clusterName", "k8s"), text("spec.kubernetes.controlPlaneEndpoint", "api.k8s.muster:6443"),
+		text("spec.kubernetes.certificatesDir", "/etc/kubernetes/pki"), text("spec.kubernetes.networking.podSubnet", "10.244.0.0/16"),
+		text("spec.kubernetes.networking.serviceSubnet", "10.96.0.0/12"), text("spec.kubernetes.networking.dnsDomain", "cluster.local"),
+		number("spec.kubernetes.apiServer.bindPort", 6443), text("spec.kubernetes.bootstrapToken.ttl", "15m"), text("spec.kubernetes.proxy.mode", "ipvs"),
+		text("spec.rendezvous.delivery", "embed"), number("spec.rendezvous.port", 7443), number("spec.rendezvous.raftPort", 7444),
+		text("spec.cni.flannel.version", "v0.28.4"), text("spec.cni.flannel.backend", "vxlan"), text("spec.platform", "none"), text("spec.system.swap", "disabled"),
+		text("spec.packages.source", "profile"), Value[bool]{At: At{Path: "spec.packages.gpgCheck"}, V: true, Set: true}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+	for _, v := range got {
+		if at, ok := v.(Value[string]); ok {
+			checkPath(t, at.Path)
+		}
+	}
+}
+
+func text(path, v string) Value[string] {
+	return Value[string]{At: At{Path: path}, V: v, Set: true}
+}
+
+func number(path string, v int) Value[int] {
+	return Value[int]{At: At{Path: path}, V: v, Set: true}
+}
+
+// TestDefaultsFollow are defaults that depend on what the spec says.
+func TestDefaultsFollow(t *testing.T) {
+	endpoint := func(c *Cluster) string { return c.Spec.Kubernetes.ControlPlaneEndpoint.V }
+	mode := func(c *Cluster) string { return c.Spec.Kubernetes.Proxy.Mode.V }
+	version := func(c *Cluster) string { return c.Spec.Kubernetes.Version.V }
+	for _, c := range []struct {
+		name, add string
+		value     func(*Cluster) string
+		want      string
+	}{
+		{"host gets the port", "  kubernetes: {controlPlaneEndpoint: k8s.example.com}", endpoint, "k8s.example.com:6443"},
+		{"host gets the port of the spec", "  kubernetes: {controlPlaneEndpoint: k8s.example.com, apiServer: {bindPort: 8443}}", endpoint, "k8s.example.com:8443"},
+		{"a port stays", "  kubernetes: {controlPlaneEndpoint: \"k8s.example.com:443\", apiServer: {bindPort: 8443}}", endpoint, "k8s.example.com:443"},
+		{"the name follows clusterName", "  kubernetes: {clusterName: prod}", endpoint, "api.prod.muster:6443"},
+		{"the port follows the control planes'", "  controlPlane: {kubernetes: {apiServer: {bindPort: 9443}}}", endpoint, "api.k8s.muster:9443"},
+		{"ipvs up to 1.34", "  kubernetes: {version: v1.34.9}", mode, "ipvs"},
+		{"nftables from 1.35", "  kubernetes: {version: v1.35.0}", mode, "nftables"},
+		{"no mode without a version", "  kubernetes: {version: latest}", mode, ""},
+		{"the spec's mode stays", "  kubernetes: {version: v1.35.0, proxy: {mode: iptables}}", mode, "iptables"},
+		{"the spec's version stays", "  kubernetes: {version: v1.33.1}", version, "v1.33.1"},
+		{"the version is that of the control planes' profile", "  controlPlane: {profile: centos7-docker}", version, "v1.17.4"},
+		{"no version of an unknown profile", "  controlPlane: {profile: no-such}", version, ""},
+		{"flannel's version by default", "  cni: {flannel: {backend: host-gw}}", func(c *Cluster) string { return c.Spec.CNI.Flannel.Version.V }, DefaultFlannelVersion},
+		{"no flannel beside manifests", "  cni: {manifests: [./a.yaml]}", func(c *Cluster) string { return c.Spec.CNI.Flannel.Version.V }, ""},
+		{"no flannel with none", "  cni: {none: {}}", func(c *Cluster) string { return c.Spec.CNI.Flannel.Backend.V }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.value(parse(t, small+c.add+"\n")); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestDefaultTwice: defaults are those of the spec, not of a spec with defaults.
+func TestDefaultTwice(t *testing.T) {
+	c := parse(t, small+"  kubernetes: {controlPlaneEndpoint: k8s.example.com}\n")
+	once := *c
+	c.Default(testFacts())
+	if diff := cmp.Diff(once.Spec.Kubernetes.ControlPlaneEndpoint, c.Spec.Kubernetes.ControlPlaneEndpoint); diff != "" {
+		t.Errorf("a second pass changes the endpoint:\n%s", diff)
+	}
+}
+
+// TestTargets: the narrower place wins, for every machine and pool.
+func TestTargets(t *testing.T) {
+	c := parse(t, `apiVersion: muster/v1
+kind: Cluster
+metadata: {name: k8s}
+spec:
+  profile: debian12-containerd
+  kubernetes: {kubelet: {extraArgs: {v: "1", max-pods: "1"}}}
+  network: {interface: ens33, netmask: 255.255.255.0, gateway: 10.0.0.254}
+  system: {selinux: enforcing, sysctl: {a.b: "1"}}
+  controlPlane: {system: {selinux: permissive}, kubernetes: {apiServer: {bindPort: 8443}}}
+  worker: {labels: {rack: a}, network: {prefixLength: 16}}
+  nodes:
+    - {name: cp, role: control-plane, address: 10.0.0.1}
+    - {name: w1, role: worker, address: 10.0.0.2, labels: {rack: b}, system: {sysctl: {c.d: "2"}}, kubernetes: {kubelet: {extraArgs: {max-pods: "2"}}}}
+    - {name: w2, role: worker, address: 10.0.0.3, profile: flatcar-containerd, network: {netmask: 255.0.0.0}}
+  pools: [{name: p, role: worker, maxNodes: 2}]
+`)
+	var got []string
+	for _, target := range c.Targets() {
+		prefix, static := target.StaticAddress()
+		network := "dhcp"
+		if static {
+			network = prefix.String()
+		}
+		rack, _ := target.Labels.Get("rack")
+		pods, _ := target.Kubernetes.Kubelet.ExtraArgs.Get("max-pods")
+		v, _ := target.Kubernetes.Kubelet.ExtraArgs.Get("v")
+		got = append(got, strings.Join([]string{target.Name.V, target.Role.V, target.Profile.V, target.System.SELinux.V, network, rack.V, pods.V, v.V,
+			keys(target.System.Sysctl), strings.Repeat("x", target.Kubernetes.APIServer.BindPort.V/1000)}, " "))
+	}
+	want := []string{
+		"cp control-plane debian12-containerd permissive 10.0.0.1/24  1 1 a.b xxxxxxxx",
+		"w1 worker debian12-containerd enforcing 10.0.0.2/16 b 2 1 a.b,c.d xxxxxx",
+		"w2 worker flatcar-containerd enforcing 10.0.0.3/8 a 1 1 a.b xxxxxx",
+		"p worker debian12-containerd enforcing dhcp a 1 1 a.b xxxxxx",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("targets (-want +got):\n%s", diff)
+	}
+	if names := c.ControlPlanes(); len(names) != 1 || names[0].Name.V != "cp" {
+		t.Errorf("control planes: %v", names)
+	}
+}
+
+func keys(m Map[Value[string]]) string {
+	var all []string
+	for _, e := range m.Entries {
+		all = append(all, e.Key)
+	}
+	return strings.Join(all, ",")
+}

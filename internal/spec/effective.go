@@ -1,0 +1,71 @@
+package spec
+
+import (
+	"slices"
+
+	"muster/internal/decode"
+)
+
+// Target is one machine, or one pool, with everything that holds for it: what is said of the cluster, of its role and
+// of itself, the narrower winning.
+type Target struct {
+	Scope
+	Name Value[string]
+	Role Value[string]
+	// Node is set for a machine with a name, Pool for a pool.
+	Node *Node
+	Pool *Pool
+}
+
+// IsControlPlane reports whether the target's role is control-plane.
+func (t Target) IsControlPlane() bool { return t.Role.V == ControlPlane }
+
+// Targets returns the nodes and then the pools of the spec, each with what holds for it, in the order of the file.
+func (c *Cluster) Targets() []Target {
+	var out []Target
+	for i := range c.Spec.Nodes.Items {
+		n := &c.Spec.Nodes.Items[i]
+		out = append(out, Target{Scope: c.effective(n.Role.V, n.Scope), Name: n.Name, Role: n.Role, Node: n})
+	}
+	for i := range c.Spec.Pools.Items {
+		p := &c.Spec.Pools.Items[i]
+		out = append(out, Target{Scope: c.effective(p.Role.V, p.Scope), Name: p.Name, Role: p.Role, Pool: p})
+	}
+	return out
+}
+
+// effective lays what is said of the cluster, of a role and of one target over each other.
+func (c *Cluster) effective(role string, own Scope) Scope {
+	wide := Scope{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()}
+	byRole := c.Spec.Worker
+	if role == ControlPlane {
+		byRole = c.Spec.ControlPlane
+	}
+	return lay(lay(wide, byRole), own)
+}
+
+// lay puts a narrower scope over a wider one. A mask that the narrower one says takes the place of the wider one's in
+// either form, since only one of the two forms may hold.
+func lay(wide, narrow Scope) Scope {
+	if narrow.Network.Netmask.Known() || narrow.Network.PrefixLength.Known() {
+		wide.Network.Netmask, wide.Network.PrefixLength = Value[string]{}, Value[int]{}
+	}
+	return decode.Merge(wide, narrow)
+}
+
+// machine is the part of the cluster's kubernetes block that a role or a node may override.
+func (k Kubernetes) machine() MachineKubernetes {
+	return MachineKubernetes{
+		At:                    k.At,
+		IgnorePreflightErrors: k.IgnorePreflightErrors,
+		CRISocket:             k.CRISocket,
+		APIServer:             LocalAPIEndpoint{At: k.APIServer.At, BindPort: k.APIServer.BindPort, AdvertiseAddress: k.APIServer.AdvertiseAddress},
+		Kubelet:               k.Kubelet,
+		Patches:               k.Patches,
+	}
+}
+
+// ControlPlanes returns the control planes of the spec in the order of the file; the first runs kubeadm init.
+func (c *Cluster) ControlPlanes() []Node {
+	return slices.DeleteFunc(slices.Clone(c.Spec.Nodes.Items), func(n Node) bool { return n.Role.V != ControlPlane })
+}

@@ -1,0 +1,160 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"muster/internal/problem"
+)
+
+// TestShapeHidesMeaning: what decode refuses is not complained about a second time, and what depends on it is left alone.
+func TestShapeHidesMeaning(t *testing.T) {
+	base := readBase(t)
+	for _, c := range []struct{ old, new, want string }{
+		{"role: control-plane", "role: control-plan", "spec.nodes[0].role"},
+		{"role: control-plane, ", "", "spec.nodes[0].role"},
+		{"name: k8s-node1, ", "", "spec.nodes[1].name"},
+		{"name: k8s-node1,", "name: 1,", "spec.nodes[1].name"},
+		{"address: 192.168.31.130", "address: 192.168", "spec.nodes[0].address"},
+		{"address: 192.168.31.130", "address: [192.168.31.130]", "spec.nodes[0].address"},
+		{"version: v1.34.4", "version: 1.34", "spec.kubernetes.version"},
+		{"netmask: 255.255.255.0", "netmask: 24", "spec.network.netmask"},
+		{"netmask: 255.255.255.0", "prefixLength: \"24\"", "spec.network.prefixLength"},
+		{"interface: ens33", "interface: 33", "spec.network.interface"},
+		{"gateway: 192.168.31.2", "gateway: ~", "spec.network.gateway"},
+		{"network: {interface: ens33, netmask: 255.255.255.0, gateway: 192.168.31.2}", "network: ens33", "spec.network"},
+		{"profile: debian12-containerd", "profile: 12", "spec.profile"},
+		{"metadata: {name: k8s}", "metadata: {name: 8}", "metadata.name"},
+		{"# more", "files: [{path: /etc/a, contents: 5}]", "spec.files[0].contents"},
+		{"# more", "files: [{path: 5, contents: a}]", "spec.files[0].path"},
+		{"# more", "packages: {source: repositories, repositories: 5}", "spec.packages.repositories"},
+		{"# more", "packages: {source: repositories, repositories: [{name: a, baseURL: \"http://x.example.com\", gpgKeys: 5}]}", "spec.packages.repositories[0].gpgKeys"},
+		{"# more", "packages: {source: repository}", "spec.packages.source"},
+		{"# more", "rendezvous: {delivery: usb, url: \"http://x.example.com/x\"}", "spec.rendezvous.delivery"},
+		{"# more", "rendezvous: {port: \"7444\"}", "spec.rendezvous.port"},
+		{"# more", "cni: {manifests: ./a.yaml}", "spec.cni.manifests"},
+		{"# more", "cni: {none: true}", "spec.cni.none"},
+		{"# more", "units: [{name: a.service, enabled: yes}]", "spec.units[0].enabled"},
+		{"# more", "images: {preload: [{path: 5, sha256: \"abcdef0000000000000000000000000000000000000000000000000000000000\"}]}", "spec.images.preload[0].path"},
+		{"# more", "pools: [{name: a, role: control-plane, maxNodes: 1}]", "spec.pools[0].role"},
+		{"# more", "pools: [{name: a, role: worker}]", "spec.pools[0].maxNodes"},
+	} {
+		if strings.Count(base, c.old) != 1 {
+			t.Fatalf("%q does not stand once in base.yaml", c.old)
+		}
+		var got []string
+		for _, p := range check(strings.Replace(base, c.old, c.new, 1)) {
+			got = append(got, p.String())
+		}
+		if len(got) != 1 || !strings.Contains(got[0], ": "+c.want+": ") {
+			t.Errorf("%s => %s: got\n%s\nwant one problem at %s", c.old, c.new, strings.Join(got, "\n"), c.want)
+		}
+	}
+}
+
+// TestNoSpecAtAll: a file that holds no spec is told that, and nothing else.
+func TestNoSpecAtAll(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "[]", "a: b: c", "apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\n", "apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\nspec:\n"} {
+		if problems := check(text); len(problems) != 1 {
+			t.Errorf("%q: %v", text, problems)
+		}
+	}
+}
+
+// TestSecretsAreNotRepeated: what a user may have pasted wrongly is refused without being shown.
+func TestSecretsAreNotRepeated(t *testing.T) {
+	base := readBase(t)
+	for _, more := range []string{
+		"users: [{name: a, passwordHash: hunter2}]",
+		"users: [{name: a, passwordHash: [hunter2]}]",
+		"users: [{name: a, passwordHash: 1234567}]",
+		"users: [{name: a, password: hunter2}]",
+		"users: [{name: a, sshAuthorizedKeys: [\"-----BEGIN OPENSSH PRIVATE KEY----- hunter2\"]}]",
+		"users: [{name: a, sshAuthorizedKeys: [hunter2]}]",
+		"controlPlane: {kubernetes: {token: hunter2.0123456789abcdef}}",
+		"controlPlane: {kubernetes: {patches: {InitConfiguration: {bootstrapTokens: [{token: hunter2.0123456789abcdef}]}}}}",
+		"controlPlane: {kubernetes: {patches: {JoinConfiguration: {controlPlane: {certificateKey: hunter2}}}}}",
+		"system: {proxy: {http: \"http://user:hunter2@proxy.example.com\"}}",
+	} {
+		problems := check(strings.Replace(base, "# more", more, 1))
+		if len(problems) != 1 {
+			t.Errorf("%s: %d problems", more, len(problems))
+		}
+		for _, p := range problems {
+			if strings.Contains(p.String(), "hunter2") || strings.Contains(p.String(), "1234567") {
+				t.Errorf("%s: the secret is repeated: %s", more, p)
+			}
+		}
+	}
+}
+
+// TestTokenIsRefusedByName: the tutorial's token and its ttl have no field, and the spec says where to look.
+func TestTokenIsRefusedByName(t *testing.T) {
+	base := readBase(t)
+	for key, want := range map[string]string{"token": "bootstrapToken.ttl", "skipTokenPrint": "never printed", "tokenTTL": "bootstrapToken: {ttl: 15m}", "nodeName": "nodes[].name"} {
+		problems := check(strings.Replace(base, "version: v1.34.4", "version: v1.34.4, "+key+": x", 1))
+		if len(problems) != 1 || !strings.Contains(problems[0].String(), want) {
+			t.Errorf("%s: got %v, want a hint to %q", key, problems, want)
+		}
+	}
+}
+
+// TestLocate gives a place without a line that of its nearest parent.
+func TestLocate(t *testing.T) {
+	v := newValidator(parse(t, small+"  worker: {labels: {\"a.b/c[d\": x}}\n"), testFacts(), &problem.List{})
+	for path, want := range map[string][2]int{
+		"spec.kubernetes.networking.podSubnet":   {5, 3},
+		"spec.nodes[0].mac":                      {6, 11},
+		"spec.nodes[7].mac":                      {6, 10},
+		`spec.worker.labels["a.b/c[d"]`:          {7, 21},
+		`spec.worker.labels["a.b/c[d"].x`:        {7, 21},
+		`spec.worker.labels["no.such[key"].x[3]`: {7, 20},
+		"metadata.namespace":                     {3, 11},
+		"nowhere":                                {1, 1},
+		"":                                       {1, 1},
+	} {
+		if at := v.locate(At{Path: path}); at.Line != want[0] || at.Column != want[1] || at.Path != path {
+			t.Errorf("%s is located at %d:%d, want %v", path, at.Line, at.Column, want)
+		}
+	}
+}
+
+// TestThousandNodes keeps checking fast: gen runs at every change of a spec.
+func TestThousandNodes(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\nspec:\n  profile: debian12-containerd\n  kubernetes: {networking: {podSubnet: 10.128.0.0/11}}\n" +
+		"  network: {interface: ens33, prefixLength: 16, gateway: 192.168.0.1}\n  nodes:\n    - {name: cp, role: control-plane, address: 192.168.0.2}\n")
+	for i := range 1000 {
+		fmt.Fprintf(&b, "    - {name: w%d, role: worker, address: 192.168.%d.%d, labels: {rack: r%d}}\n", i, 1+i/200, 1+i%200, i%7)
+	}
+	start := time.Now()
+	for _, p := range check(b.String()) {
+		t.Error(p)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("a spec of 1000 nodes took %v", took)
+	} else {
+		t.Logf("1000 nodes: %v", took)
+	}
+}
+
+// FuzzCheck looks for a panic, for a problem without a place, and for one that is no field of the spec.
+func FuzzCheck(f *testing.F) {
+	for _, file := range []string{"testdata/base.yaml", "testdata/valid.yaml", "../../examples/tutorial/cluster.yaml"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, p := range check(text) {
+			if p.Line < 1 || p.Column < 1 || p.Message == "" {
+				t.Errorf("a problem without a place: %+v", p)
+			}
+		}
+	})
+}

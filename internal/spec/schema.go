@@ -1,0 +1,625 @@
+// Package spec owns the cluster spec: its types, how a file is read into them with the place of every value kept, its
+// defaults, and the rules that it has to meet. It does not know profiles' contents, documents or machines.
+//
+// Beside decode's struct tags, text:"lines" marks a string of several lines, text:"any" one that may hold every
+// character, and empty:"true" one that may be empty.
+package spec
+
+import "muster/internal/decode"
+
+// APIVersion and Kind open every cluster spec.
+const (
+	APIVersion = "muster/v1"
+	Kind       = "Cluster"
+)
+
+// The two roles of a machine, as kubeadm and the spec call them.
+const (
+	ControlPlane = "control-plane"
+	Worker       = "worker"
+)
+
+// Cluster is a whole spec file.
+type Cluster struct {
+	At
+	// APIVersion is the version of the spec's own format: muster/v1.
+	APIVersion Value[string] `yaml:"apiVersion" required:"true" enum:"muster/v1" example:"muster/v1"`
+	// Kind is what the file describes: Cluster.
+	Kind Value[string] `yaml:"kind" required:"true" enum:"Cluster" example:"Cluster"`
+	// Metadata names the cluster.
+	Metadata Metadata `yaml:"metadata" required:"true" example:"{name: k8s}"`
+	// Spec is the cluster.
+	Spec Spec `yaml:"spec" required:"true" example:"{profile: debian12-containerd}"`
+}
+
+// Metadata names the cluster.
+type Metadata struct {
+	At
+	// Name is the cluster's name: a DNS-1123 label. It is part of each machine's instance-id and never changes.
+	Name Value[string] `yaml:"name" required:"true" example:"k8s"`
+}
+
+// Spec is the cluster: what holds for all machines, then the machines.
+type Spec struct {
+	At
+	// Machine is what may be said for the cluster here, for a role, and for a node or pool, the narrower winning.
+	Machine `yaml:",inline"`
+	// Kubernetes is what kubeadm is told.
+	Kubernetes Kubernetes `yaml:"kubernetes" example:"{version: v1.34.4}"`
+	// Rendezvous is how the machines exchange join tokens at first boot.
+	Rendezvous Rendezvous `yaml:"rendezvous" example:"{delivery: embed}"`
+	// CNI is the pod network: one of flannel, manifests and none.
+	CNI CNI `yaml:"cni" example:"{flannel: {version: v0.28.4}}"`
+	// PXE asks for the files of a network boot.
+	PXE PXE `yaml:"pxe" example:"{baseURL: http://192.0.2.1:8080}"`
+	// Check is what is tried in the cluster once it stands.
+	Check Check `yaml:"check" example:"{nginx: {image: nginx:1.28-alpine}}"`
+	// ControlPlane holds for every control plane and wins over what stands for the cluster.
+	ControlPlane Scope `yaml:"controlPlane" example:"{system: {firewall: ports}}"`
+	// Worker holds for every worker and wins over what stands for the cluster.
+	Worker Scope `yaml:"worker" example:"{packages: {extra: [nfs-common]}}"`
+	// Nodes are the machines that have a name.
+	Nodes List[Node] `yaml:"nodes" example:"[{name: k8s-master, role: control-plane, address: 192.168.31.130}]"`
+	// Pools are roles that any number of machines boot from one document.
+	Pools List[Pool] `yaml:"pools" example:"[{name: burst, role: worker, maxNodes: 10}]"`
+}
+
+// Machine is everything that may be said per cluster, per role, and per node or pool. Structures and maps are merged
+// key by key and files, units and users by path and name; any other list replaces the wider one.
+type Machine struct {
+	// Profile is the operating system and runtime: a built-in profile's name, or a path that starts with ./ or ../ or / and ends in .yaml.
+	Profile Value[string] `yaml:"profile" example:"debian12-containerd"`
+	// Platform is where the machines run; it sets the limits that documents must keep.
+	Platform Value[string] `yaml:"platform" enum:"none,ec2,openstack,gce,azure,vsphere,proxmox,libvirt,metal" example:"libvirt"`
+	// Docker configures Docker, in profiles that use it.
+	Docker Docker `yaml:"docker" example:"{registryMirrors: [\"http://hub-mirror.c.163.com\"]}"`
+	// Containerd configures containerd, in profiles that use it.
+	Containerd Containerd `yaml:"containerd" example:"{registryMirrors: [\"https://mirror.example.com\"]}"`
+	// Network is the machine's static network; without it DHCP is used.
+	Network Network `yaml:"network" example:"{interface: ens33, netmask: 255.255.255.0, gateway: 192.168.31.2}"`
+	// System is what is set up in the operating system.
+	System System `yaml:"system" example:"{selinux: disabled}"`
+	// Users are people who may log in, merged by name.
+	Users List[User] `yaml:"users" example:"[{name: admin, sudo: \"ALL=(ALL) NOPASSWD:ALL\"}]"`
+	// Packages says where software comes from.
+	Packages Packages `yaml:"packages" example:"{extra: [tcpdump]}"`
+	// Files are extra files, merged by path.
+	Files List[File] `yaml:"files" example:"[{path: /etc/motd, contents: hello}]"`
+	// Units are extra systemd units, merged by name.
+	Units List[Unit] `yaml:"units" example:"[{name: node-exporter.service, enabled: true}]"`
+	// Commands run around kubeadm, each once.
+	Commands Commands `yaml:"commands" example:"{before: [\"udevadm settle\"]}"`
+	// Images are container images to load before kubeadm runs.
+	Images Images `yaml:"images" example:"{preload: [{path: /opt/images/flannel.tar, sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"}]}"`
+}
+
+// Scope is what may be said of a role, a node or a pool.
+type Scope struct {
+	At
+	Machine `yaml:",inline"`
+	// Kubernetes is what kubeadm is told on these machines.
+	Kubernetes MachineKubernetes `yaml:"kubernetes" example:"{kubelet: {extraArgs: {max-pods: \"200\"}}}"`
+	// Labels are set on the machines' Node objects.
+	Labels Map[Value[string]] `yaml:"labels" example:"{example.com/rack: a}" empty:"true"`
+	// Taints are set on the machines' Node objects; an empty list on a control plane lets pods run there.
+	Taints List[Taint] `yaml:"taints" example:"[{key: dedicated, value: db, effect: NoSchedule}]"`
+}
+
+// Node is one machine with a name.
+type Node struct {
+	Scope `yaml:",inline"`
+	// Name is the hostname and the Kubernetes node's name: a DNS-1123 subdomain.
+	Name Value[string] `yaml:"name" required:"true" example:"k8s-master"`
+	// Role is what the machine is in the cluster.
+	Role Value[string] `yaml:"role" required:"true" enum:"control-plane,worker" example:"control-plane"`
+	// Address is the machine's IP address, without a prefix length.
+	Address Value[string] `yaml:"address" example:"192.168.31.130"`
+	// Aliases are further names for the machine in every /etc/hosts.
+	Aliases List[Value[string]] `yaml:"aliases" example:"[master]"`
+	// MAC is the hardware address of the machine's network interface; it finds the interface and the machine's PXE script.
+	MAC Value[string] `yaml:"mac" example:"52:54:00:12:34:56"`
+	// Disk is the device that an installer writes the operating system to.
+	Disk Value[string] `yaml:"disk" example:"/dev/vda"`
+}
+
+// Pool is a role that any number of machines boot from one document.
+type Pool struct {
+	Scope `yaml:",inline"`
+	// Name is the pool's name: a DNS-1123 label.
+	Name Value[string] `yaml:"name" required:"true" example:"burst"`
+	// Role is what the machines are in the cluster: only workers can be pooled.
+	Role Value[string] `yaml:"role" required:"true" enum:"worker" example:"worker"`
+	// MaxNodes bounds how many machines may join by the pool's document.
+	MaxNodes Value[int] `yaml:"maxNodes" required:"true" example:"10"`
+	// JoinUntil is the moment after which no further machine may join, in RFC 3339.
+	JoinUntil Value[string] `yaml:"joinUntil" example:"\"2027-12-31T00:00:00Z\""`
+}
+
+// Kubernetes is what kubeadm is told about the cluster, in kubeadm's own words where it has one.
+type Kubernetes struct {
+	At
+	// Version is the Kubernetes version, as vMAJOR.MINOR.PATCH.
+	Version Value[string] `yaml:"version" example:"v1.34.4"`
+	// ClusterName is the cluster's name in kubeconfigs; metadata.name by default.
+	ClusterName Value[string] `yaml:"clusterName" example:"k8s"`
+	// ImageRepository is the registry that the control plane's images and the pause image come from.
+	ImageRepository Value[string] `yaml:"imageRepository" example:"registry.aliyuncs.com/google_containers"`
+	// ControlPlaneEndpoint is the stable HOST or HOST:PORT of the API server; api.<clusterName>.muster by default, which every machine finds in /etc/hosts.
+	ControlPlaneEndpoint Value[string] `yaml:"controlPlaneEndpoint" example:"k8s.example.com:6443"`
+	// CertificatesDir is where kubeadm keeps certificates on a control plane.
+	CertificatesDir Value[string] `yaml:"certificatesDir" example:"/etc/kubernetes/pki"`
+	// FeatureGates are kubeadm's own feature gates.
+	FeatureGates Map[Value[bool]] `yaml:"featureGates" example:"{ControlPlaneKubeletLocalMode: true}"`
+	// IgnorePreflightErrors are kubeadm's preflight checks whose errors become warnings.
+	IgnorePreflightErrors List[Value[string]] `yaml:"ignorePreflightErrors" example:"[NumCPU]"`
+	// DryRun makes kubeadm print what it would do and change nothing; the machines then never become a cluster.
+	DryRun Value[bool] `yaml:"dryRun" example:"false"`
+	// CRISocket is the container runtime's socket; the profile's runtime decides by default.
+	CRISocket Value[string] `yaml:"criSocket" example:"unix:///run/containerd/containerd.sock"`
+	// Networking is the cluster's inner networks.
+	Networking Networking `yaml:"networking" example:"{podSubnet: 10.244.0.0/16}"`
+	// APIServer configures kube-apiserver.
+	APIServer APIServer `yaml:"apiServer" example:"{certSANs: [k8s.example.com]}"`
+	// ControllerManager configures kube-controller-manager.
+	ControllerManager Component `yaml:"controllerManager" example:"{extraArgs: {v: \"2\"}}"`
+	// Scheduler configures kube-scheduler.
+	Scheduler Component `yaml:"scheduler" example:"{extraArgs: {v: \"2\"}}"`
+	// Etcd configures the etcd that kubeadm runs on every control plane.
+	Etcd Component `yaml:"etcd" example:"{extraArgs: {heartbeat-interval: \"200\"}}"`
+	// Proxy configures kube-proxy.
+	Proxy Proxy `yaml:"proxy" example:"{mode: ipvs}"`
+	// Kubelet configures every machine's kubelet.
+	Kubelet Component `yaml:"kubelet" example:"{extraArgs: {v: \"2\"}}"`
+	// BootstrapToken bounds the token that kubeadm init makes for itself.
+	BootstrapToken BootstrapToken `yaml:"bootstrapToken" example:"{ttl: 15m}"`
+	// Patches are JSON merge patches (RFC 7396) over the documents that muster writes for kubeadm, by kind.
+	Patches Map[Free] `yaml:"patches" example:"{KubeletConfiguration: {maxPods: 200}}"`
+}
+
+// Refused names keys that users of kubeadm look for and that this spec does not have on purpose.
+func (Kubernetes) Refused() map[string]string {
+	return map[string]string{
+		"token":            "tokens are minted for each machine at first boot and never stand in a file; their life is bootstrapToken.ttl",
+		"skipTokenPrint":   "tokens are never printed; leave it out",
+		"skip-token-print": "tokens are never printed; leave it out",
+		"tokenTTL":         "write bootstrapToken: {ttl: 15m}",
+		"token-ttl":        "write bootstrapToken: {ttl: 15m}",
+		"nodeName":         "a node's name is nodes[].name",
+	}
+}
+
+// MachineKubernetes is what kubeadm is told for one role, node or pool.
+type MachineKubernetes struct {
+	At
+	// IgnorePreflightErrors replaces the cluster's list on these machines.
+	IgnorePreflightErrors List[Value[string]] `yaml:"ignorePreflightErrors" example:"[NumCPU]"`
+	// CRISocket is the container runtime's socket on these machines.
+	CRISocket Value[string] `yaml:"criSocket" example:"unix:///run/containerd/containerd.sock"`
+	// APIServer is where a control plane's API server listens.
+	APIServer LocalAPIEndpoint `yaml:"apiServer" example:"{bindPort: 6443}"`
+	// Kubelet configures these machines' kubelet.
+	Kubelet Component `yaml:"kubelet" example:"{extraArgs: {max-pods: \"200\"}}"`
+	// Patches are JSON merge patches over InitConfiguration, JoinConfiguration and KubeletConfiguration of these machines.
+	Patches Map[Free] `yaml:"patches" example:"{KubeletConfiguration: {maxPods: 200}}"`
+}
+
+// Refused names keys that stand elsewhere.
+func (MachineKubernetes) Refused() map[string]string {
+	const wide = "it holds for the whole cluster; write it under spec.kubernetes"
+	return map[string]string{
+		"version": wide, "clusterName": wide, "imageRepository": wide, "controlPlaneEndpoint": wide, "certificatesDir": wide,
+		"featureGates": wide, "dryRun": wide, "networking": wide, "controllerManager": wide, "scheduler": wide, "etcd": wide,
+		"proxy": wide, "bootstrapToken": wide,
+		"token": "tokens are minted for each machine at first boot and never stand in a file; their life is spec.kubernetes.bootstrapToken.ttl",
+	}
+}
+
+// Networking is the cluster's inner networks.
+type Networking struct {
+	At
+	// PodSubnet is the CIDR that pods get addresses from.
+	PodSubnet Value[string] `yaml:"podSubnet" example:"10.244.0.0/16"`
+	// ServiceSubnet is the CIDR that services get addresses from.
+	ServiceSubnet Value[string] `yaml:"serviceSubnet" example:"10.96.0.0/12"`
+	// DNSDomain is the domain of the cluster's services.
+	DNSDomain Value[string] `yaml:"dnsDomain" example:"cluster.local"`
+}
+
+// APIServer configures kube-apiserver.
+type APIServer struct {
+	LocalAPIEndpoint `yaml:",inline"`
+	// CertSANs are further names and addresses in the API server's certificate.
+	CertSANs List[Value[string]] `yaml:"certSANs" example:"[k8s.example.com]"`
+	// ExtraArgs are further flags, by name without dashes.
+	ExtraArgs Map[Value[string]] `yaml:"extraArgs" example:"{audit-log-path: /var/log/audit.log}" empty:"true"`
+}
+
+// LocalAPIEndpoint is where an API server listens.
+type LocalAPIEndpoint struct {
+	At
+	// AdvertiseAddress is the IP address that the API server tells others; the node's address by default.
+	AdvertiseAddress Value[string] `yaml:"advertiseAddress" example:"192.168.31.130"`
+	// BindPort is the port that the API server listens on.
+	BindPort Value[int] `yaml:"bindPort" example:"6443"`
+}
+
+// Component configures one program of Kubernetes.
+type Component struct {
+	At
+	// ExtraArgs are further flags, by name without dashes.
+	ExtraArgs Map[Value[string]] `yaml:"extraArgs" example:"{v: \"2\"}" empty:"true"`
+}
+
+// Proxy configures kube-proxy.
+type Proxy struct {
+	At
+	// Mode is how services are carried: ipvs, iptables, or nftables (from Kubernetes 1.31).
+	Mode Value[string] `yaml:"mode" enum:"ipvs,iptables,nftables" example:"ipvs"`
+	// Scheduler is ipvs's scheduling method, such as rr, wrr or sh.
+	Scheduler Value[string] `yaml:"scheduler" enum:"rr,wrr,lc,wlc,lblc,lblcr,sh,dh,sed,nq,mh" example:"rr"`
+}
+
+// BootstrapToken bounds the token that kubeadm init makes for itself.
+type BootstrapToken struct {
+	At
+	// TTL is how long the token lives, as a Go duration; it is deleted sooner when init has ended.
+	TTL Value[string] `yaml:"ttl" example:"15m"`
+}
+
+// Refused names keys that stand elsewhere.
+func (BootstrapToken) Refused() map[string]string {
+	return map[string]string{
+		"token": "tokens are minted for each machine at first boot and never stand in a file; leave it out and set ttl if 15m does not fit",
+	}
+}
+
+// Rendezvous is how the machines exchange join tokens at first boot.
+type Rendezvous struct {
+	At
+	// Delivery is how the rendezvous program gets to control planes: in their document, as a file on the boot medium, or from a URL.
+	Delivery Value[string] `yaml:"delivery" enum:"embed,media,url" example:"embed"`
+	// URL is where control planes fetch the program, with delivery url.
+	URL Value[string] `yaml:"url" example:"https://files.example.com/rendezvous-amd64"`
+	// SHA256 is the program's digest, with delivery url.
+	SHA256 Value[string] `yaml:"sha256" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
+	// Port is the HTTPS port of the rendezvous on control planes.
+	Port Value[int] `yaml:"port" example:"7443"`
+	// RaftPort is the port on which the rendezvous's members replicate among each other.
+	RaftPort Value[int] `yaml:"raftPort" example:"7444"`
+}
+
+// CNI is the pod network.
+type CNI struct {
+	At
+	// Flannel applies flannel's manifest.
+	Flannel Flannel `yaml:"flannel" example:"{version: v0.28.4}"`
+	// Manifests are files beside the spec that are applied instead.
+	Manifests List[Value[string]] `yaml:"manifests" example:"[./calico.yaml]"`
+	// None leaves the pod network to the user: the nodes stay NotReady until there is one.
+	None Empty `yaml:"none" example:"{}"`
+}
+
+// Empty is a block whose presence says it all.
+type Empty struct{ At }
+
+// Flannel is flannel as pod network.
+type Flannel struct {
+	At
+	// Version is flannel's release.
+	Version Value[string] `yaml:"version" example:"v0.28.4"`
+	// Backend is how packets cross between machines.
+	Backend Value[string] `yaml:"backend" enum:"vxlan,host-gw,wireguard" example:"vxlan"`
+	// Image is flannel's image without a tag.
+	Image Value[string] `yaml:"image" example:"ghcr.io/flannel-io/flannel"`
+	// CNIPluginImage is the image, with its tag, that carries flannel's CNI plugin.
+	CNIPluginImage Value[string] `yaml:"cniPluginImage" example:"ghcr.io/flannel-io/flannel-cni-plugin:v1.8.0-flannel1"`
+}
+
+// PXE asks for the files of a network boot.
+type PXE struct {
+	At
+	// BaseURL is where the files under pxe/ will be served.
+	BaseURL Value[string] `yaml:"baseURL" required:"true" example:"http://192.0.2.1:8080"`
+}
+
+// Check is what is tried in the cluster once it stands.
+type Check struct {
+	At
+	// Nginx starts a web server and fetches its page through every node's address.
+	Nginx NginxCheck `yaml:"nginx" example:"{image: nginx:1.28-alpine}"`
+}
+
+// NginxCheck starts a web server and fetches its page through every node's address.
+type NginxCheck struct {
+	At
+	// Image is the web server's image.
+	Image Value[string] `yaml:"image" required:"true" example:"nginx:1.28-alpine"`
+}
+
+// Docker configures Docker.
+type Docker struct {
+	At
+	Registries `yaml:",inline"`
+	// Daemon is merged over daemon.json (JSON merge patch).
+	Daemon Free `yaml:"daemon" example:"{log-opts: {max-size: 10m}}"`
+}
+
+// Containerd configures containerd.
+type Containerd struct {
+	At
+	Registries `yaml:",inline"`
+	// Config is merged over config.toml (JSON merge patch).
+	Config Free `yaml:"config" example:"{oom_score: -999}"`
+}
+
+// Registries are where a runtime finds images.
+type Registries struct {
+	// RegistryMirrors are URLs asked before Docker Hub.
+	RegistryMirrors List[Value[string]] `yaml:"registryMirrors" example:"[\"https://mirror.example.com\"]"`
+	// InsecureRegistries are HOST[:PORT] of registries that are asked without a checked certificate.
+	InsecureRegistries List[Value[string]] `yaml:"insecureRegistries" example:"[registry.example.com:5000]"`
+}
+
+// Network is a machine's static network.
+type Network struct {
+	At
+	// Interface is the network interface's name.
+	Interface Value[string] `yaml:"interface" example:"ens33"`
+	// Netmask is the node network's mask in dotted form.
+	Netmask Value[string] `yaml:"netmask" example:"255.255.255.0"`
+	// PrefixLength is the node network's mask as a number of bits, instead of netmask.
+	PrefixLength Value[int] `yaml:"prefixLength" example:"24"`
+	// Gateway is the default route's next hop.
+	Gateway Value[string] `yaml:"gateway" example:"192.168.31.2"`
+	// Nameservers are DNS servers' IP addresses.
+	Nameservers List[Value[string]] `yaml:"nameservers" example:"[223.5.5.5]"`
+	// Search are DNS search domains.
+	Search List[Value[string]] `yaml:"search" example:"[example.com]"`
+	// MTU of the interface in bytes.
+	MTU Value[int] `yaml:"mtu" example:"1450"`
+	// Addresses are further addresses of the interface, with prefix length.
+	Addresses List[Value[string]] `yaml:"addresses" example:"[10.1.0.5/24]"`
+	// Routes are static routes.
+	Routes List[Route] `yaml:"routes" example:"[{to: 10.2.0.0/16, via: 10.1.0.1}]"`
+	// VLANs are tagged interfaces, by name.
+	VLANs Map[VLAN] `yaml:"vlans" example:"{vlan10: {id: 10, link: ens33, addresses: [10.10.0.5/24]}}"`
+	// Bonds join interfaces, by name.
+	Bonds Map[Bond] `yaml:"bonds" example:"{bond0: {interfaces: [ens33, ens34], parameters: {mode: active-backup}}}"`
+}
+
+// Route is one static route, as netplan has it.
+type Route struct {
+	At
+	// To is the destination network, or default.
+	To Value[string] `yaml:"to" required:"true" example:"10.2.0.0/16"`
+	// Via is the next hop's address.
+	Via Value[string] `yaml:"via" required:"true" example:"10.1.0.1"`
+	// Metric is the route's priority, lower first.
+	Metric Value[int] `yaml:"metric" example:"100"`
+}
+
+// VLAN is a tagged interface, as netplan has it.
+type VLAN struct {
+	At
+	// ID is the VLAN tag, 1 to 4094.
+	ID Value[int] `yaml:"id" required:"true" example:"10"`
+	// Link is the interface below.
+	Link Value[string] `yaml:"link" required:"true" example:"ens33"`
+	// Addresses are the interface's addresses, with prefix length.
+	Addresses List[Value[string]] `yaml:"addresses" example:"[10.10.0.5/24]"`
+	// Routes are static routes through this interface.
+	Routes List[Route] `yaml:"routes" example:"[{to: 10.2.0.0/16, via: 10.10.0.1}]"`
+	// MTU of the interface in bytes.
+	MTU Value[int] `yaml:"mtu" example:"1450"`
+}
+
+// Bond joins interfaces, as netplan has it.
+type Bond struct {
+	At
+	// Interfaces are the joined interfaces' names.
+	Interfaces List[Value[string]] `yaml:"interfaces" required:"true" example:"[ens33, ens34]"`
+	// Parameters are the bond's settings.
+	Parameters BondParameters `yaml:"parameters" example:"{mode: active-backup}"`
+	// Addresses are the interface's addresses, with prefix length.
+	Addresses List[Value[string]] `yaml:"addresses" example:"[10.10.0.5/24]"`
+	// Routes are static routes through this interface.
+	Routes List[Route] `yaml:"routes" example:"[{to: 10.2.0.0/16, via: 10.10.0.1}]"`
+	// MTU of the interface in bytes.
+	MTU Value[int] `yaml:"mtu" example:"9000"`
+}
+
+// BondParameters are a bond's settings, as netplan has them.
+type BondParameters struct {
+	At
+	// Mode is the kernel's bonding mode.
+	Mode Value[string] `yaml:"mode" enum:"balance-rr,active-backup,balance-xor,broadcast,802.3ad,balance-tlb,balance-alb" example:"active-backup"`
+	// MIIMonitorInterval is the link check interval in milliseconds.
+	MIIMonitorInterval Value[int] `yaml:"mii-monitor-interval" example:"100"`
+	// LACPRate is how often LACP packets are asked for.
+	LACPRate Value[string] `yaml:"lacp-rate" enum:"slow,fast" example:"fast"`
+	// TransmitHashPolicy chooses an interface for each packet.
+	TransmitHashPolicy Value[string] `yaml:"transmit-hash-policy" enum:"layer2,layer3+4,layer2+3,encap2+3,encap3+4" example:"layer3+4"`
+}
+
+// System is what is set up in the operating system.
+type System struct {
+	At
+	// SELinux is the mode that SELinux is put in, now and after reboots; harmless where there is none.
+	SELinux Value[string] `yaml:"selinux" enum:"disabled,permissive,enforcing" example:"disabled"`
+	// Firewall is disabled, has the cluster's ports opened, or is kept as it is.
+	Firewall Value[string] `yaml:"firewall" enum:"disabled,ports,keep" example:"disabled"`
+	// Swap is switched off, now and after reboots, or kept (the kubelet is then told to bear it).
+	Swap Value[string] `yaml:"swap" enum:"disabled,keep" example:"disabled"`
+	// Sysctl are further kernel settings.
+	Sysctl Map[Value[string]] `yaml:"sysctl" example:"{vm.max_map_count: \"262144\"}"`
+	// Modules are further kernel modules, loaded at every boot.
+	Modules List[Value[string]] `yaml:"modules" example:"[nvme_tcp]"`
+	// Timezone is a name of the tz database.
+	Timezone Value[string] `yaml:"timezone" example:"Asia/Shanghai"`
+	// NTP is where the clock is set from.
+	NTP NTP `yaml:"ntp" example:"{servers: [ntp.aliyun.com]}"`
+	// Proxy is the HTTP proxy for package sources, downloads and the container runtime.
+	Proxy HTTPProxy `yaml:"proxy" example:"{http: \"http://proxy.example.com:3128\"}"`
+}
+
+// NTP is where the clock is set from.
+type NTP struct {
+	At
+	// Servers are NTP servers' names or addresses.
+	Servers List[Value[string]] `yaml:"servers" example:"[ntp.aliyun.com]"`
+}
+
+// HTTPProxy is the HTTP proxy for package sources, downloads and the container runtime.
+type HTTPProxy struct {
+	At
+	// HTTP is the proxy's URL for http addresses.
+	HTTP Value[string] `yaml:"http" example:"http://proxy.example.com:3128"`
+	// HTTPS is the proxy's URL for https addresses.
+	HTTPS Value[string] `yaml:"https" example:"http://proxy.example.com:3128"`
+	// No are names, addresses and networks reached without it; the cluster's own are always added.
+	No List[Value[string]] `yaml:"no" example:"[.example.com]"`
+}
+
+// User is someone who may log in.
+type User struct {
+	At
+	// Name is the login name.
+	Name Value[string] `yaml:"name" required:"true" example:"admin"`
+	// SSHAuthorizedKeys are lines for ~/.ssh/authorized_keys.
+	SSHAuthorizedKeys List[Value[string]] `yaml:"sshAuthorizedKeys" example:"[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Ht8Z3j6yDWPBHQtOp/R9rjWvfMYo3MSA/K6q8D86r admin@example.com]"`
+	// PasswordHash is a crypt(3) hash, as made by mkpasswd; without it no password logs in.
+	PasswordHash Value[decode.Secret] `yaml:"passwordHash" example:"$6$salt$hash"`
+	// Groups are further groups.
+	Groups List[Value[string]] `yaml:"groups" example:"[systemd-journal]"`
+	// Sudo is a sudoers rule without the user's name.
+	Sudo Value[string] `yaml:"sudo" example:"ALL=(ALL) NOPASSWD:ALL"`
+	// Kubeconfig puts the admin kubeconfig into the user's home on control planes.
+	Kubeconfig Value[bool] `yaml:"kubeconfig" example:"true"`
+}
+
+// Packages says where software comes from.
+type Packages struct {
+	At
+	// Source is the profile's package sources, or the repositories named here in their place.
+	Source Value[string] `yaml:"source" enum:"profile,repositories" example:"repositories"`
+	// Repositories are the package sources used with source repositories.
+	Repositories List[Repository] `yaml:"repositories" example:"[{name: kubernetes, baseURL: \"https://mirror.example.com/kubernetes/\", gpgKeys: [{url: \"https://mirror.example.com/key.asc\", fingerprint: DE15B14486CD377B9E876E1A234654DA9A296436}]}]"`
+	// GPGCheck is whether signatures are checked; switching it off is an explicit choice.
+	GPGCheck Value[bool] `yaml:"gpgCheck" example:"true"`
+	// Preinstalled says that the image holds the runtime and Kubernetes already: nothing is installed, all is checked.
+	Preinstalled Value[bool] `yaml:"preinstalled" example:"false"`
+	// Extra are further packages.
+	Extra List[Value[string]] `yaml:"extra" example:"[nfs-common]"`
+}
+
+// Repository is one package source.
+type Repository struct {
+	At
+	// Name is the source's identifier and file name.
+	Name Value[string] `yaml:"name" required:"true" example:"kubernetes"`
+	// BaseURL is where the source is.
+	BaseURL Value[string] `yaml:"baseURL" required:"true" example:"https://mirror.example.com/kubernetes/"`
+	// Suite is the distribution of a deb source: a suite's name, or a path that ends in / (the default).
+	Suite Value[string] `yaml:"suite" example:"/"`
+	// Components are a deb source's components.
+	Components List[Value[string]] `yaml:"components" example:"[main]"`
+	// GPGKeys sign the source.
+	GPGKeys List[GPGKey] `yaml:"gpgKeys" example:"[{url: \"https://mirror.example.com/key.asc\", fingerprint: DE15B14486CD377B9E876E1A234654DA9A296436}]"`
+}
+
+// GPGKey is a signing key: fetched at first boot and accepted only with this fingerprint.
+type GPGKey struct {
+	At
+	// URL is where the key is fetched.
+	URL Value[string] `yaml:"url" required:"true" example:"https://mirror.example.com/key.asc"`
+	// Fingerprint is the key's whole fingerprint, 40 hexadecimal digits.
+	Fingerprint Value[string] `yaml:"fingerprint" required:"true" example:"DE15B14486CD377B9E876E1A234654DA9A296436"`
+}
+
+// File is an extra file.
+type File struct {
+	At
+	// Path is where the file lies on the machine.
+	Path Value[string] `yaml:"path" required:"true" example:"/etc/motd"`
+	// Mode is the file's mode in octal, quoted.
+	Mode Value[string] `yaml:"mode" example:"\"0644\""`
+	// Owner is the file's USER or USER:GROUP.
+	Owner Value[string] `yaml:"owner" example:"root:root"`
+	// Contents is what the file holds.
+	Contents Value[string] `yaml:"contents" example:"hello" text:"any" empty:"true"`
+	// Source is a file beside the spec, or an http or https URL that the machine fetches at first boot.
+	Source Value[string] `yaml:"source" example:"./motd"`
+	// SHA256 is the digest of what the source holds; a URL needs one.
+	SHA256 Value[string] `yaml:"sha256" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
+}
+
+// Unit is an extra systemd unit, or a change to one that the operating system has.
+type Unit struct {
+	At
+	// Name is the unit's name with its suffix.
+	Name Value[string] `yaml:"name" required:"true" example:"node-exporter.service"`
+	// Contents is the unit file; left out for a unit that the operating system has.
+	Contents Value[string] `yaml:"contents" example:"\"[Service]\\nExecStart=/usr/bin/true\\n\"" text:"lines"`
+	// Enabled is whether the unit starts at boot; left out, it stays as it is.
+	Enabled Value[bool] `yaml:"enabled" example:"true"`
+	// Mask makes the unit impossible to start.
+	Mask Value[bool] `yaml:"mask" example:"false"`
+	// DropIns are changes to the unit.
+	DropIns List[DropIn] `yaml:"dropIns" example:"[{name: 10-nice.conf, contents: \"[Service]\\nNice=5\\n\"}]"`
+}
+
+// DropIn is a change to a unit.
+type DropIn struct {
+	At
+	// Name is the file's name, ending in .conf.
+	Name Value[string] `yaml:"name" required:"true" example:"10-nice.conf"`
+	// Contents is what the file holds.
+	Contents Value[string] `yaml:"contents" required:"true" example:"\"[Service]\\nNice=5\\n\"" text:"lines"`
+}
+
+// Commands run around kubeadm, by bash, each once and in order.
+type Commands struct {
+	At
+	// Before run when the runtime answers and before kubeadm.
+	Before List[Value[string]] `yaml:"before" example:"[udevadm settle]" text:"lines"`
+	// After run when kubeadm has ended.
+	After List[Value[string]] `yaml:"after" example:"[touch /etc/joined]" text:"lines"`
+}
+
+// Images are container images to load before kubeadm runs.
+type Images struct {
+	At
+	// Preload are docker archives.
+	Preload List[Archive] `yaml:"preload" example:"[{path: /opt/images/flannel.tar, sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"}]"`
+}
+
+// Archive is a docker archive of images.
+type Archive struct {
+	At
+	// Path is where the archive lies on the machine.
+	Path Value[string] `yaml:"path" example:"/opt/images/flannel.tar"`
+	// URL is where the machine fetches the archive.
+	URL Value[string] `yaml:"url" example:"https://files.example.com/flannel.tar"`
+	// SHA256 is the archive's digest.
+	SHA256 Value[string] `yaml:"sha256" required:"true" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
+}
+
+// Taint is a taint of a Node object.
+type Taint struct {
+	At
+	// Key is the taint's key.
+	Key Value[string] `yaml:"key" required:"true" example:"dedicated"`
+	// Value is the taint's value.
+	Value Value[string] `yaml:"value" example:"db" empty:"true"`
+	// Effect is what the taint does to pods that do not tolerate it.
+	Effect Value[string] `yaml:"effect" required:"true" enum:"NoSchedule,PreferNoSchedule,NoExecute" example:"NoSchedule"`
+}
+
+// MergeKey makes users add up by name.
+func (u User) MergeKey() string { return u.Name.V }
+
+// MergeKey makes files add up by path.
+func (f File) MergeKey() string { return f.Path.V }
+
+// MergeKey makes units add up by name.
+func (u Unit) MergeKey() string { return u.Name.V }

@@ -1,0 +1,300 @@
+package spec
+
+import (
+	"path"
+	"regexp"
+	"strings"
+)
+
+var (
+	fileRules = []func(*validator, Scope){ruleFilePath, ruleFilePlace, ruleFileOwned, ruleFileTwice, ruleFileMode, ruleFileOwner, ruleFileContents, ruleFileSource, ruleFileDigest}
+	unitRules = []func(*validator, Scope){ruleUnitName, ruleUnitOwned, ruleUnitTwice, ruleUnitEffect, ruleUnitMask, ruleUnitContents, ruleDropInName, ruleDropInTwice}
+)
+
+// Rule: a file's path is absolute, clean and made of plain characters.
+func ruleFilePath(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		if !file.Path.Set {
+			continue
+		}
+		if what, instead := pathMistake(file.Path.V); what != "" {
+			v.errorf(file.Path.At, instead, "%s", what)
+		} else if !plainPath.MatchString(file.Path.V) {
+			v.errorf(file.Path.At, "write letters, digits and ._+@:=,-", "a file's path holds no other characters")
+		}
+	}
+}
+
+// volatileTrees are folders that are empty at boot, or no files at all.
+var volatileTrees = []string{"/tmp", "/var/tmp", "/run", "/var/run", "/proc", "/sys", "/dev"}
+
+// inTree reports whether a path is a folder or lies below it.
+func inTree(p, folder string) bool { return p == folder || strings.HasPrefix(p, folder+"/") }
+
+// Rule: a file lies where it stays: not below /tmp, /run, /proc, /sys or /dev.
+func ruleFilePlace(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		for _, folder := range volatileTrees {
+			if file.Path.Set && inTree(file.Path.V, folder) {
+				v.errorf(file.Path.At, "write a place that stays, such as /etc or /opt", "what lies below %s is gone after a boot", folder)
+			}
+		}
+	}
+}
+
+// ownedPaths are files and folders that muster or kubeadm writes, with what to write instead.
+var ownedPaths = map[string]string{
+	"/etc/muster":                  "choose another folder",
+	"/var/lib/muster":              "choose another folder",
+	"/etc/hosts":                   "write nodes[].aliases",
+	"/etc/hostname":                "write nodes[].name",
+	"/etc/docker/daemon.json":      "write docker.daemon",
+	"/etc/containerd/config.toml":  "write containerd.config",
+	"/etc/containerd/certs.d":      "write containerd.registryMirrors",
+	"/etc/kubernetes/manifests":    "write kubernetes.patches, or commands.after",
+	"/etc/kubernetes/admin.conf":   "leave it out; kubeadm makes it",
+	"/etc/kubernetes/kubelet.conf": "leave it out; kubeadm makes it",
+	"/var/lib/etcd":                "leave it out; etcd makes it",
+	"/var/lib/kubelet/config.yaml": "write kubernetes.patches: {KubeletConfiguration: ...}",
+	"/etc/sysconfig/kubelet":       "write kubernetes.kubelet.extraArgs",
+	"/etc/default/kubelet":         "write kubernetes.kubelet.extraArgs",
+	"/etc/shadow":                  "write users[].passwordHash",
+	"/etc/passwd":                  "write users",
+	"/etc/group":                   "write users[].groups",
+	"/etc/sudoers":                 "write users[].sudo",
+	"/etc/fstab":                   "write a mount unit under units",
+}
+
+// Rule: a file is none that muster or kubeadm writes itself, and no certificate or key of the cluster.
+func ruleFileOwned(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		for folder, instead := range ownedPaths {
+			if file.Path.Set && inTree(file.Path.V, folder) {
+				v.errorf(file.Path.At, instead, "muster, kubeadm or the operating system writes %s", folder)
+			}
+		}
+		for _, t := range v.targets {
+			if scripts := v.facts.Profiles[t.Profile.V].ScriptsDir; file.Path.Set && scripts != "" && inTree(file.Path.V, scripts) {
+				v.errorf(file.Path.At, "choose another folder", "%s is the folder of muster's own scripts", scripts)
+			}
+		}
+		if dir := v.Spec.Kubernetes.CertificatesDir.V; file.Path.Set && dir != "" && inTree(file.Path.V, dir) {
+			v.errorf(file.Path.At, "leave it out; kubeadm makes them", "no certificate or key of the cluster stands in a document")
+		}
+	}
+}
+
+// Rule: a path stands once in one list, and no file is a folder of another.
+func ruleFileTwice(v *validator, s Scope) {
+	seen := map[string]bool{}
+	for _, file := range s.Files.Items {
+		if file.Path.Set && seen[file.Path.V] {
+			v.errorf(file.Path.At, "keep one of the two", "the file %s stands before it", file.Path.V)
+		}
+		seen[file.Path.V] = true
+	}
+	for _, file := range s.Files.Items {
+		for folder := path.Dir(file.Path.V); len(folder) > 1; folder = path.Dir(folder) {
+			if file.Path.Set && seen[folder] {
+				v.errorf(file.Path.At, "move one of the two", "%s is a file of this list and cannot be a folder", folder)
+			}
+		}
+	}
+}
+
+var octalMode = regexp.MustCompile(`^0?[0-7]{3}$|^[0-7]{4}$`)
+
+// Rule: a mode is four octal digits in quotes.
+func ruleFileMode(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		mode := file.Mode
+		switch {
+		case !mode.Set || octalMode.MatchString(mode.V) && len(mode.V) == 4:
+		case octalMode.MatchString(mode.V):
+			v.errorf(mode.At, `write "0`+mode.V+`"`, "a mode has four digits")
+		default:
+			v.errorf(mode.At, `write four octal digits in quotes, such as "0644"`, "%.20q is no mode", mode.V)
+		}
+	}
+}
+
+var fileOwner = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}(:[a-z_][a-z0-9_-]{0,31})?$`)
+
+// Rule: an owner is USER or USER:GROUP, by names.
+func ruleFileOwner(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		if file.Owner.Set && !fileOwner.MatchString(file.Owner.V) {
+			v.errorf(file.Owner.At, "write USER or USER:GROUP, such as root:root", "%.70q is no owner", file.Owner.V)
+		}
+	}
+}
+
+// Rule: a file has either contents or a source.
+func ruleFileContents(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		switch {
+		case file.Contents.Known() && file.Source.Known():
+			v.errorf(file.Source.At, "keep one of the two", "contents and source do not go together")
+		case !file.Contents.Known() && !file.Source.Known():
+			v.errorf(below(file.At, "contents"), `write contents: "", or source: ./FILE`, "the file has neither contents nor source")
+		}
+	}
+}
+
+// Rule: a file's source is a relative path beside the spec, or an http or https URL.
+func ruleFileSource(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		switch source := file.Source; {
+		case !source.Set:
+		case strings.Contains(source.V, "://"):
+			v.checkURL(source)
+		default:
+			v.checkLocalPath(source)
+		}
+	}
+}
+
+// checkLocalPath refuses a path of the operator's machine that is not one beside the spec.
+func (v *validator) checkLocalPath(local Value[string]) {
+	switch {
+	case strings.HasPrefix(local.V, "/") || strings.HasPrefix(local.V, "~"):
+		v.errorf(local.At, "put the file beside the spec and write ./"+path.Base(local.V), "a path from / or ~ on is another on every machine")
+	case strings.Contains(local.V, `\`):
+		v.errorf(local.At, "write it with forward slashes", "a backslash is no separator here")
+	case strings.HasSuffix(local.V, "/") || path.Clean(local.V) == ".":
+		v.errorf(local.At, "write the path of one file", "this is a folder")
+	}
+}
+
+// sha256Hex is a SHA-256 in lower case.
+var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func (v *validator) checkDigest(digest Value[string]) {
+	switch bare := strings.ToLower(strings.TrimPrefix(digest.V, "sha256:")); {
+	case !digest.Set || sha256Hex.MatchString(digest.V):
+	case sha256Hex.MatchString(bare):
+		v.errorf(digest.At, "write "+bare, "a digest is written in lower case and without sha256:")
+	default:
+		v.errorf(digest.At, "write the 64 hexadecimal digits that sha256sum prints", "%d characters are no SHA-256", len(digest.V))
+	}
+}
+
+// Rule: a file from a URL has a sha256, one beside the spec needs none, and a sha256 belongs to a source.
+func ruleFileDigest(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		v.checkDigest(file.SHA256)
+		switch {
+		case strings.Contains(file.Source.V, "://") && !file.SHA256.Known():
+			v.errorf(below(file.At, "sha256"), "write the digest that sha256sum prints", "a file from a URL needs one")
+		case file.SHA256.Set && !file.Source.Known():
+			v.errorf(file.SHA256.At, "leave it out", "only a source has a digest")
+		}
+	}
+}
+
+var (
+	unitName   = regexp.MustCompile(`^[A-Za-z0-9:_.-]+@?[A-Za-z0-9:_.-]*\.(service|socket|target|timer|path|mount|automount|swap|slice)$`)
+	dropInName = regexp.MustCompile(`^[A-Za-z0-9_.@:-]+\.conf$`)
+)
+
+// Rule: a unit's name ends in its kind.
+func ruleUnitName(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		if unit.Name.Set && (!unitName.MatchString(unit.Name.V) || len(unit.Name.V) > 255) {
+			v.errorf(unit.Name.At, "write it with its suffix, such as node-exporter.service", "%.70q is no unit", unit.Name.V)
+		}
+	}
+}
+
+// Rule: a unit is none of muster's own.
+func ruleUnitOwned(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		if name := unit.Name.V; strings.HasPrefix(name, "muster-") || strings.HasPrefix(name, "muster.") {
+			v.errorf(unit.Name.At, "write another name, or commands", "units that start with muster are muster's own")
+		}
+	}
+}
+
+// Rule: a unit stands once in one list.
+func ruleUnitTwice(v *validator, s Scope) {
+	seen := map[string]bool{}
+	for _, unit := range s.Units.Items {
+		if unit.Name.Set && seen[unit.Name.V] {
+			v.errorf(unit.Name.At, "keep one of the two", "the unit %s stands before it", unit.Name.V)
+		}
+		seen[unit.Name.V] = true
+	}
+}
+
+// Rule: an entry of units says something about its unit.
+func ruleUnitEffect(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		if !unit.Contents.Known() && !unit.Enabled.Known() && !unit.Mask.Known() && len(unit.DropIns.Items) == 0 && !unit.DropIns.Known() {
+			v.errorf(below(unit.At, "contents"), "write contents, enabled, mask or dropIns, or leave the unit out", "nothing is said about %s", unit.Name.V)
+		}
+	}
+}
+
+// Rule: a masked unit is neither enabled nor given contents or drop-ins.
+func ruleUnitMask(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		if unit.Mask.V && (unit.Enabled.V || unit.Contents.Set || len(unit.DropIns.Items) > 0) {
+			v.errorf(unit.Mask.At, "write mask alone, or leave it out", "a masked unit cannot be started")
+		}
+	}
+}
+
+// Rule: a unit file and a drop-in start a section before they set anything.
+func ruleUnitContents(v *validator, s Scope) {
+	check := func(contents Value[string]) {
+		for _, line := range strings.Split(contents.V, "\n") {
+			line = strings.TrimSpace(line)
+			switch {
+			case line == "" || line[0] == '#' || line[0] == ';':
+				continue
+			case line[0] != '[' && !v.failed[contents.Path]:
+				v.errorf(contents.At, "write for example [Service] before it", "systemd ignores settings before the first section")
+			}
+			return
+		}
+	}
+	for _, unit := range s.Units.Items {
+		check(unit.Contents)
+		for _, dropIn := range unit.DropIns.Items {
+			check(dropIn.Contents)
+		}
+	}
+}
+
+// Rule: a drop-in's name ends in .conf.
+func ruleDropInName(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		for _, dropIn := range unit.DropIns.Items {
+			switch name := dropIn.Name; {
+			case !name.Set || dropInName.MatchString(name.V):
+			case dropInName.MatchString(name.V + ".conf"):
+				v.errorf(name.At, "write "+name.V+".conf", "systemd reads only drop-ins that end in .conf")
+			default:
+				v.errorf(name.At, "write a file name such as 10-nice.conf", "%.70q is no drop-in", name.V)
+			}
+		}
+	}
+}
+
+// Rule: a drop-in stands once at a unit, and none is called as one of muster's.
+func ruleDropInTwice(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		seen := map[string]bool{}
+		for _, dropIn := range unit.DropIns.Items {
+			name := dropIn.Name.V
+			switch {
+			case !dropIn.Name.Set:
+			case seen[name]:
+				v.errorf(dropIn.Name.At, "keep one of the two", "the drop-in %s stands before it", name)
+			case strings.Contains(name, "muster"):
+				v.errorf(dropIn.Name.At, "write another name", "drop-ins with muster in their name are muster's own")
+			}
+			seen[name] = true
+		}
+	}
+}

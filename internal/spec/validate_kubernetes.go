@@ -1,0 +1,649 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/kube"
+)
+
+var (
+	kubernetesScopeRules = []func(*validator, Scope){rulePatchKind, rulePatchMapping, rulePatchSecret, rulePatchIdentity, ruleFlagName, ruleKubeletFlagValue, ruleKubeletFlagOwned,
+		rulePreflightAll, rulePreflightName, ruleCRISocketSyntax}
+	kubernetesTargetRules = []func(*validator, Target){ruleVersionOfProfile, ruleVersionPinned, ruleKubeletFlagRemoved, ruleCRISocketVersion,
+		ruleBindPort, ruleBindPortClash, ruleBindPortCommon, ruleBindPortOnControlPlane}
+	kubernetesClusterRules = []func(*validator){ruleVersion, ruleClusterNameText, ruleEndpoint, ruleEndpointNode, ruleCertificatesDir, ruleTokenTTL, ruleTokenTTLLong,
+		ruleProxyMode, ruleProxyDeprecated, ruleProxyScheduler, ruleFeatureGate, ruleImageRepository, ruleCertSAN, ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue,
+		ruleDryRun, rulePort, rulePortClash}
+)
+
+// Rule: kubernetes.version is one that this muster knows.
+func ruleVersion(v *validator) {
+	if version := v.Spec.Kubernetes.Version; version.Set {
+		if _, err := kube.Parse(version.V); err != nil {
+			what, instead, split := strings.Cut(err.Error(), ": ")
+			if !split {
+				instead = fmt.Sprintf("write v1.%d.0 to v1.%d.x", kube.OldestMinor, kube.NewestMinor)
+			}
+			v.errorf(version.At, instead, "%s", what)
+		}
+	}
+}
+
+// Rule: the version lies in the range that each profile fits.
+func ruleVersionOfProfile(v *validator, t Target) {
+	profile, known := v.facts.Profiles[t.Profile.V]
+	if !known || !v.versionKnown || profile.takes(v.version) {
+		return
+	}
+	at := v.Spec.Kubernetes.Version.At
+	if founding, ok := v.facts.Profiles[v.foundingProfile()]; ok && founding.takes(v.version) {
+		at = t.Profile.At // the version fits the cluster, and this profile does not
+	}
+	v.errorf(at, fmt.Sprintf("write a version from v1.%d to v1.%d, or take another profile", profile.MinMinor, profile.MaxMinor),
+		"the profile %s does not fit %s", t.Profile.V, v.version)
+}
+
+// takes reports whether a version lies in the profile's range.
+func (p ProfileFacts) takes(version kube.Version) bool {
+	return version.Minor >= p.MinMinor && version.Minor <= p.MaxMinor
+}
+
+// Rule: where a profile fetches programs by digest, the version is one that it has digests of.
+func ruleVersionPinned(v *validator, t Target) {
+	profile := v.facts.Profiles[t.Profile.V]
+	if !v.versionKnown || len(profile.PinnedVersions) == 0 || slices.Contains(profile.PinnedVersions, v.version.String()) {
+		return
+	}
+	v.errorf(v.Spec.Kubernetes.Version.At, "write one of "+strings.Join(profile.PinnedVersions, ", "),
+		"the profile %s has no digests of the programs of %s", t.Profile.V, v.version)
+}
+
+// contextName is what a cluster's name in a kubeconfig may be without quoting by anybody.
+var contextName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+
+// Rule: kubernetes.clusterName is a word of letters, digits, dashes, dots and underscores.
+func ruleClusterNameText(v *validator) {
+	if name := v.Spec.Kubernetes.ClusterName; name.Known() && name.Set && !contextName.MatchString(name.V) {
+		v.errorf(name.At, "write at most 63 letters, digits, dashes, dots and underscores", "%.70q is no cluster name", name.V)
+	}
+}
+
+// splitEndpoint splits HOST:PORT; ok is false where it is no such thing.
+func splitEndpoint(endpoint string) (host string, port int, ok bool) {
+	host, text, _ := strings.Cut(endpoint, ":")
+	port, err := strconv.Atoi(text)
+	if err != nil || strconv.Itoa(port) != text || port < 1 || port > 65535 {
+		return host, 0, false
+	}
+	return host, port, true
+}
+
+// Rule: controlPlaneEndpoint is HOST or HOST:PORT, with a DNS name or an IPv4 address.
+func ruleEndpoint(v *validator) {
+	endpoint := v.Spec.Kubernetes.ControlPlaneEndpoint
+	if !endpoint.Known() || !endpoint.Set {
+		return // the default is right if clusterName is
+	}
+	const instead = "write HOST or HOST:PORT, such as k8s.example.com:6443"
+	host, _, ok := splitEndpoint(endpoint.V)
+	switch {
+	case strings.Contains(endpoint.V, "://"):
+		v.errorf(endpoint.At, instead, "an endpoint has no scheme")
+	case strings.Count(endpoint.V, ":") > 1:
+		v.errorf(endpoint.At, instead, "IPv6 and dual-stack are not supported")
+	case !ok:
+		v.errorf(endpoint.At, instead, "%.70q has no port from 1 to 65535", endpoint.V)
+	default:
+		if what, hint := hostMistake(host); what != "" {
+			v.errorf(endpoint.At, hint, "%s", what)
+		}
+	}
+}
+
+// hostMistake tells what keeps a text from being a DNS name or an IPv4 address.
+func hostMistake(host string) (what, instead string) {
+	if !ipv4Like(host) {
+		return subdomainMistake(host)
+	}
+	if _, err := parseIPv4(host); err != nil {
+		return err.Error(), "write a DNS name or an IPv4 address"
+	}
+	return "", ""
+}
+
+// Rule: the endpoint of several control planes is not the address or name of one of them (a warning).
+func ruleEndpointNode(v *validator) {
+	endpoint := v.Spec.Kubernetes.ControlPlaneEndpoint
+	if !endpoint.Known() || len(v.ControlPlanes()) < 2 {
+		return
+	}
+	host, _, _ := splitEndpoint(endpoint.V)
+	for _, n := range v.Spec.Nodes.Items {
+		aliased := slices.ContainsFunc(n.Aliases.Items, func(a Value[string]) bool { return a.V == host })
+		if host != "" && (n.Address.V == host || n.Name.V == host || aliased) {
+			v.warnf(endpoint.At, "leave it out, or name a balancer or an address that moves", "the cluster cannot be reached without %s: the endpoint is that node", n.Name.V)
+		}
+	}
+}
+
+// pathMistake tells what keeps a text from being an absolute path that shells, units and kubeadm read alike.
+func pathMistake(p string) (what, instead string) {
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return fmt.Sprintf("%.70q is no absolute path", p), "write the path from / on"
+	case path.Clean(p) != p:
+		return "the path is not clean", "write " + path.Clean(p)
+	case p == "/":
+		return "this is the root of the file system", "write the path of a file below it"
+	case len(p) > 4095:
+		return "a path has at most 4095 bytes", "write a shorter one"
+	default:
+		return "", ""
+	}
+}
+
+// plainPath are the characters of a path that no shell, unit file, sysctl line or tmpfiles line reads as anything else.
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9/._+@:=,-]*$`)
+
+// Rule: certificatesDir is an absolute, clean path of plain characters.
+func ruleCertificatesDir(v *validator) {
+	dir := v.Spec.Kubernetes.CertificatesDir
+	if !dir.Set {
+		return
+	}
+	if what, instead := pathMistake(dir.V); what != "" {
+		v.errorf(dir.At, instead, "%s", what)
+	} else if !plainPath.MatchString(dir.V) {
+		v.errorf(dir.At, "write letters, digits and ._+@:=,-", "the path holds other characters than kubeadm's manifests take")
+	}
+}
+
+// The bounds of a token's life: longer than a day is no bootstrap token, longer than an hour is more than a boot needs.
+const (
+	maxTokenTTL  = 24 * time.Hour
+	longTokenTTL = time.Hour
+	minTokenTTL  = time.Minute
+)
+
+// Rule: bootstrapToken.ttl is a Go duration from one minute to one day; 0 would never expire.
+func ruleTokenTTL(v *validator) {
+	ttl := v.Spec.Kubernetes.BootstrapToken.TTL
+	if !ttl.Set {
+		return
+	}
+	const instead = "write 1m to 24h, such as 15m"
+	switch life, err := time.ParseDuration(ttl.V); {
+	case err != nil:
+		v.errorf(ttl.At, instead, "%.40q is no duration", ttl.V)
+	case life == 0:
+		v.errorf(ttl.At, instead, "a token with ttl 0 never expires")
+	case life < minTokenTTL || life > maxTokenTTL:
+		v.errorf(ttl.At, instead, "a token cannot live for %s", ttl.V)
+	}
+}
+
+// Rule: a token that lives for more than an hour is open longer than any boot needs (a warning).
+func ruleTokenTTLLong(v *validator) {
+	ttl := v.Spec.Kubernetes.BootstrapToken.TTL
+	if life, err := time.ParseDuration(ttl.V); err == nil && life > longTokenTTL {
+		v.warnf(ttl.At, "write at most 1h; each machine gets a token of its own when it boots", "a token that lives for %s may be found and used", ttl.V)
+	}
+}
+
+// Rule: kube-proxy of the version knows proxy.mode.
+func ruleProxyMode(v *validator) {
+	mode := v.Spec.Kubernetes.Proxy.Mode
+	if mode.Set && v.versionKnown && !v.version.HasProxyMode(mode.V) {
+		v.errorf(mode.At, "write ipvs or iptables", "kube-proxy of %s does not know mode %s", v.version, mode.V)
+	}
+}
+
+// Rule: ipvs is deprecated in newer versions (a warning).
+func ruleProxyDeprecated(v *validator) {
+	mode := v.Spec.Kubernetes.Proxy.Mode
+	if mode.V == "ipvs" && v.versionKnown && v.version.IPVSDeprecated() {
+		v.warnf(mode.At, "write nftables", "kube-proxy of %s warns that ipvs will be removed", v.version)
+	}
+}
+
+// Rule: proxy.scheduler belongs to mode ipvs.
+func ruleProxyScheduler(v *validator) {
+	proxy := v.Spec.Kubernetes.Proxy
+	if proxy.Scheduler.Set && proxy.Mode.Set && proxy.Mode.V != "ipvs" {
+		v.errorf(proxy.Scheduler.At, "leave it out, or write mode: ipvs", "mode %s has no scheduler", proxy.Mode.V)
+	}
+}
+
+// kubeadmGates are kubeadm's own feature gates, with the first minor version without them; 0 where it is still there
+// (cmd/kubeadm/app/features of the releases).
+var kubeadmGates = map[string]int{
+	"CoreDNS": 22, "IPv6DualStack": 0, "PublicKeysECDSA": 37, "RootlessControlPlane": 0, "UnversionedKubeletConfigMap": 26, "EtcdLearnerMode": 34,
+	"UpgradeAddonsBeforeControlPlane": 34, "WaitForAllControlPlaneComponents": 35, "ControlPlaneKubeletLocalMode": 36, "NodeLocalCRISocket": 37,
+}
+
+// Rule: a feature gate is one of kubeadm's, and still there in the version.
+func ruleFeatureGate(v *validator) {
+	for _, gate := range v.Spec.Kubernetes.FeatureGates.Entries {
+		switch gone, known := kubeadmGates[gate.Key]; {
+		case !known:
+			v.errorf(gate.At, v.oneOf(gate.Key, slices.Sorted(maps.Keys(kubeadmGates)))+" (a component's own gate goes into its extraArgs, as feature-gates)", "kubeadm has no feature gate %q", gate.Key)
+		case gone > 0 && v.versionKnown && v.version.Minor >= gone:
+			v.errorf(gate.At, "leave it out", "kubeadm of %s no longer has the feature gate %s", v.version, gate.Key)
+		case gate.Key == "IPv6DualStack" && gate.Value.V:
+			v.errorf(gate.At, "leave it out", "IPv6 and dual-stack are not supported")
+		}
+	}
+}
+
+// registryPath is HOST[:PORT][/PATH], as kubeadm takes it for imageRepository and a runtime for an image's name.
+var registryPath = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+
+// Rule: imageRepository is HOST[:PORT][/PATH], without scheme, tag, digest and final slash.
+func ruleImageRepository(v *validator) {
+	if repository := v.Spec.Kubernetes.ImageRepository; repository.Set {
+		if what, instead := repositoryMistake(repository.V); what != "" {
+			v.errorf(repository.At, instead, "%s", what)
+		}
+	}
+}
+
+// repositoryMistake tells what keeps a text from being an image's name without tag and digest.
+func repositoryMistake(text string) (what, instead string) {
+	_, bare, scheme := strings.Cut(text, "://")
+	last := text[strings.LastIndex(text, "/")+1:]
+	switch {
+	case scheme:
+		return "an image's name has no scheme", "write " + strings.TrimSuffix(bare, "/")
+	case strings.HasSuffix(text, "/"):
+		return "a slash at the end makes an empty name", "write " + strings.TrimRight(text, "/")
+	case strings.Contains(text, "@"):
+		return "a digest is out of place here", "write the name without @..."
+	case strings.Contains(text, "/") && strings.Contains(last, ":"):
+		return "a tag is out of place here", "write the name without :" + last[strings.Index(last, ":")+1:]
+	case !registryPath.MatchString(text):
+		return fmt.Sprintf("%.70q is no name of images", text), "write it like registry.example.com:5000/mirror, in lower case"
+	default:
+		return "", ""
+	}
+}
+
+// Rule: a certSAN is a DNS name, which may start with "*.", or an IP address.
+func ruleCertSAN(v *validator) {
+	for _, san := range v.Spec.Kubernetes.APIServer.CertSANs.Items {
+		if !san.Set || validIP(san.V) {
+			continue
+		}
+		if what, instead := hostMistake(strings.TrimPrefix(san.V, "*.")); what != "" {
+			v.errorf(san.At, instead, "%s", what)
+		}
+	}
+}
+
+// Rule: dryRun leaves no cluster behind (a warning).
+func ruleDryRun(v *validator) {
+	if dry := v.Spec.Kubernetes.DryRun; dry.V {
+		v.warnf(dry.At, "leave it out to get a cluster", "with dryRun the machines print what kubeadm would do and never become a cluster")
+	}
+}
+
+// component is one program of the control plane with the flags that the spec gives it and those that muster writes.
+type component struct {
+	name  string
+	args  Map[Value[string]]
+	owned map[string]string
+}
+
+func (v *validator) components() []component {
+	k := v.Spec.Kubernetes
+	return []component{
+		{"kube-apiserver", k.APIServer.ExtraArgs, map[string]string{
+			"advertise-address": "apiServer.advertiseAddress", "secure-port": "apiServer.bindPort", "service-cluster-ip-range": "networking.serviceSubnet",
+		}},
+		{"kube-controller-manager", k.ControllerManager.ExtraArgs, map[string]string{
+			"cluster-name": "clusterName", "cluster-cidr": "networking.podSubnet", "service-cluster-ip-range": "networking.serviceSubnet",
+		}},
+		{"kube-scheduler", k.Scheduler.ExtraArgs, nil},
+		{"etcd", k.Etcd.ExtraArgs, map[string]string{"name": "nodes[].name", "initial-cluster-token": "clusterName"}},
+	}
+}
+
+var flagName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+
+// flagMistake tells what keeps a key of extraArgs from being a flag's name.
+func flagMistake(name string) (what, instead string) {
+	lower := strings.ReplaceAll(strings.ToLower(strings.TrimLeft(name, "-")), "_", "-")
+	switch bare, _, valued := strings.Cut(name, "="); {
+	case flagName.MatchString(name):
+		return "", ""
+	case valued:
+		return "a flag's name holds no =", "write " + strings.TrimLeft(bare, "-") + ": and the value"
+	case flagName.MatchString(lower):
+		return "flags are named in lower case with single dashes, and none in front", "write " + lower
+	default:
+		return fmt.Sprintf("%.70q is no flag", name), "write the flag's name without dashes in front"
+	}
+}
+
+func (v *validator) checkFlagNames(args Map[Value[string]]) {
+	for _, arg := range args.Entries {
+		if what, instead := flagMistake(arg.Key); what != "" {
+			v.errorf(arg.At, instead, "%s", what)
+		}
+	}
+}
+
+// Rule: a key of the kubelet's extraArgs is a flag's name.
+func ruleFlagName(v *validator, s Scope) { v.checkFlagNames(s.Kubernetes.Kubelet.ExtraArgs) }
+
+// Rule: a key of a control plane program's extraArgs is a flag's name.
+func ruleComponentFlagName(v *validator) {
+	for _, c := range v.components() {
+		v.checkFlagNames(c.args)
+	}
+}
+
+// Rule: a flag that a field of the spec writes is set by that field.
+func ruleComponentFlagOwned(v *validator) {
+	for _, c := range v.components() {
+		for _, arg := range c.args.Entries {
+			if field, owned := c.owned[arg.Key]; owned {
+				v.errorf(arg.At, "write it as "+field, "muster sets %s's flag %s itself", c.name, arg.Key)
+			}
+		}
+	}
+}
+
+// Rule: a flag's value does not start like a flag, and holds no $(...), which the kubelet expands in a static pod.
+func ruleComponentFlagValue(v *validator) {
+	for _, c := range v.components() {
+		for _, arg := range c.args.Entries {
+			switch value := arg.Value; {
+			case strings.HasPrefix(value.V, "--"):
+				v.errorf(value.At, "write the value alone", "the value of %s starts like a flag", arg.Key)
+			case strings.Contains(value.V, "$("), strings.Contains(value.V, "$$"):
+				v.errorf(value.At, "write it without $( and $$", "the kubelet would expand the value of %s when it starts the pod", arg.Key)
+			}
+		}
+	}
+}
+
+// kubeletOwned are the kubelet's flags that a field of the spec, or kubeadm, writes.
+var kubeletOwned = map[string]string{
+	"node-labels": "write labels", "register-with-taints": "write taints", "hostname-override": "write nodes[].name", "node-ip": "write nodes[].address",
+	"container-runtime-endpoint": "write criSocket", "config": "write patches: {KubeletConfiguration: ...}", "kubeconfig": "leave it out; kubeadm sets it",
+	"bootstrap-kubeconfig": "leave it out; kubeadm sets it", "cgroup-driver": "leave it out; it follows the runtime", "fail-swap-on": "write system.swap",
+}
+
+// Rule: a kubelet's flag that a field of the spec writes is set by that field.
+func ruleKubeletFlagOwned(v *validator, s Scope) {
+	for _, arg := range s.Kubernetes.Kubelet.ExtraArgs.Entries {
+		if instead, owned := kubeletOwned[arg.Key]; owned {
+			v.errorf(arg.At, instead, "muster sets the kubelet's flag %s itself", arg.Key)
+		}
+	}
+}
+
+// Rule: a kubelet's flag has a value that systemd reads as one word: kubeadm writes the flags unquoted into an environment
+// file.
+func ruleKubeletFlagValue(v *validator, s Scope) {
+	for _, arg := range s.Kubernetes.Kubelet.ExtraArgs.Entries {
+		if strings.ContainsAny(arg.Value.V, " \t\"'\\`$#") {
+			v.errorf(arg.Value.At, "write it without spaces, quotes and backslashes, or use patches: {KubeletConfiguration: ...}", "the kubelet's environment file cannot hold the value of %s", arg.Key)
+		}
+	}
+}
+
+// Rule: a kubelet of the version has the flag.
+func ruleKubeletFlagRemoved(v *validator, t Target) {
+	if !v.versionKnown {
+		return
+	}
+	for _, arg := range t.Kubernetes.Kubelet.ExtraArgs.Entries {
+		if minor, removed := v.version.KubeletFlagRemovedIn(arg.Key); removed {
+			v.errorf(arg.At, "leave it out", "the kubelet no longer has the flag %s since %s and does not start with it", arg.Key, minor)
+		}
+	}
+}
+
+// preflightChecks are the names of kubeadm's checks; preflightFamilies are those that end in a port, path or program
+// (cmd/kubeadm/app/preflight of the releases from 1.17 to 1.37). kubeadm compares them without regard to case and says
+// nothing about a name that it does not know.
+var (
+	preflightChecks = []string{
+		"CRI", "ContainerRuntimeVersion", "ExternalEtcdVersion", "Firewalld", "HTTPProxy", "HTTPProxyCIDR", "Hostname", "ImagePull", "IsDockerSystemdCheck",
+		"IsPrivilegedUser", "KubeletVersion", "KubernetesVersion", "Mem", "NumCPU", "Swap", "SystemVerification",
+		"Port-NUMBER", "DirAvailable-PATH", "FileAvailable-PATH", "FileContent-PATH", "FileExisting-PROGRAM", "Service-NAME",
+	}
+	preflightFamilies = regexp.MustCompile(`(?i)^(port-\d{1,5}|(dir|file)available-.+|filecontent-.+|fileexisting-.+|service-.+)$`)
+)
+
+// Rule: "all" stands alone in ignorePreflightErrors; kubeadm refuses it beside names.
+func rulePreflightAll(v *validator, s Scope) {
+	items := s.Kubernetes.IgnorePreflightErrors.Items
+	for _, check := range items {
+		if strings.EqualFold(check.V, "all") && len(items) > 1 {
+			v.errorf(check.At, "write [all], or only names", "all and names of checks do not go together")
+		}
+	}
+}
+
+// Rule: a name in ignorePreflightErrors is one of kubeadm's checks; kubeadm would pass over a misspelt one in silence.
+func rulePreflightName(v *validator, s Scope) {
+	for _, check := range s.Kubernetes.IgnorePreflightErrors.Items {
+		known := slices.ContainsFunc(preflightChecks, func(name string) bool { return strings.EqualFold(name, check.V) })
+		if check.Set && !known && !strings.EqualFold(check.V, "all") && !preflightFamilies.MatchString(check.V) {
+			v.errorf(check.At, v.oneOf(check.V, preflightChecks), "kubeadm has no check %q", check.V)
+		}
+	}
+}
+
+var socketPath = regexp.MustCompile(`^(unix://)?(/[A-Za-z0-9._-]+)+$`)
+
+// Rule: criSocket is the path of a socket, with or without unix://.
+func ruleCRISocketSyntax(v *validator, s Scope) {
+	socket := s.Kubernetes.CRISocket
+	if socket.Set && (!socketPath.MatchString(socket.V) || path.Clean(strings.TrimPrefix(socket.V, "unix://")) != strings.TrimPrefix(socket.V, "unix://")) {
+		v.errorf(socket.At, "write it like unix:///run/containerd/containerd.sock", "%.70q is no socket", socket.V)
+	}
+}
+
+// Rule: from Kubernetes 1.24 on criSocket is a URL, and no longer Docker's own socket.
+func ruleCRISocketVersion(v *validator, t Target) {
+	socket := t.Kubernetes.CRISocket
+	if !socket.Set || !v.versionKnown || v.version.HasDockershim() {
+		return
+	}
+	switch {
+	case strings.HasSuffix(socket.V, "/dockershim.sock"):
+		v.errorf(socket.At, "leave it out, or write unix:///var/run/cri-dockerd.sock", "the kubelet of %s no longer serves %s", v.version, socket.V)
+	case strings.HasPrefix(socket.V, "/"):
+		v.errorf(socket.At, "write unix://"+socket.V, "kubeadm of %s takes the socket as a URL", v.version)
+	}
+}
+
+// patchKinds are the documents that muster writes for kubeadm; those of one machine can be patched per role and node.
+var (
+	patchKinds        = []string{"ClusterConfiguration", "InitConfiguration", "JoinConfiguration", "KubeProxyConfiguration", "KubeletConfiguration"}
+	machinePatchKinds = []string{"InitConfiguration", "JoinConfiguration", "KubeletConfiguration"}
+)
+
+// Rule: patches name a document that muster writes: of the cluster in spec.kubernetes, of one machine anywhere.
+func rulePatchKind(v *validator, s Scope) {
+	kinds := machinePatchKinds
+	if s.Path == v.Spec.Path {
+		kinds = patchKinds
+	}
+	for _, patch := range s.Kubernetes.Patches.Entries {
+		switch {
+		case slices.Contains(kinds, patch.Key):
+		case slices.Contains(patchKinds, patch.Key):
+			v.errorf(patch.At, "write it under spec.kubernetes.patches", "%s holds for the whole cluster", patch.Key)
+		default:
+			v.errorf(patch.At, v.oneOf(patch.Key, kinds), "muster writes no document of kind %q", patch.Key)
+		}
+	}
+}
+
+// Rule: a patch is a mapping.
+func rulePatchMapping(v *validator, s Scope) {
+	for _, patch := range s.Kubernetes.Patches.Entries {
+		v.checkMapping(patch.Value)
+	}
+}
+
+// checkMapping refuses a free part that is no mapping: as a merge patch it would replace the whole document.
+func (v *validator) checkMapping(part Free) {
+	if _, ok := part.V.(map[string]any); part.Set && !ok {
+		v.errorf(part.At, "write the keys that differ", "a mapping is meant here")
+	}
+}
+
+// patchedSecrets are the keys by which kubeadm's configuration takes tokens and keys, by path below a kind.
+var patchedSecrets = map[string]string{
+	"InitConfiguration.bootstrapTokens":             "tokens are minted at first boot; their life is bootstrapToken.ttl",
+	"InitConfiguration.certificateKey":              "leave it out; certificates come over the rendezvous's own connection",
+	"JoinConfiguration.discovery":                   "leave it out; it comes from the rendezvous at first boot",
+	"JoinConfiguration.controlPlane.certificateKey": "leave it out; certificates come over the rendezvous's own connection",
+}
+
+// Rule: a patch sets no token, discovery or certificate key: no secret of the cluster stands in a file.
+func rulePatchSecret(v *validator, s Scope) { v.checkPatchedKeys(s, patchedSecrets) }
+
+// patchedIdentity are keys that muster owns, since other parts of a document follow from them.
+var patchedIdentity = map[string]string{
+	"InitConfiguration.apiVersion": "leave it out; it follows from the version", "InitConfiguration.kind": "leave it out",
+	"JoinConfiguration.apiVersion": "leave it out; it follows from the version", "JoinConfiguration.kind": "leave it out",
+	"ClusterConfiguration.apiVersion": "leave it out; it follows from the version", "ClusterConfiguration.kind": "leave it out",
+	"KubeletConfiguration.apiVersion": "leave it out", "KubeletConfiguration.kind": "leave it out",
+	"KubeProxyConfiguration.apiVersion": "leave it out", "KubeProxyConfiguration.kind": "leave it out",
+	"ClusterConfiguration.kubernetesVersion": "write kubernetes.version", "ClusterConfiguration.controlPlaneEndpoint": "write kubernetes.controlPlaneEndpoint",
+	"ClusterConfiguration.clusterName": "write kubernetes.clusterName", "ClusterConfiguration.certificatesDir": "write kubernetes.certificatesDir",
+	"ClusterConfiguration.imageRepository": "write kubernetes.imageRepository", "ClusterConfiguration.networking": "write kubernetes.networking",
+	"InitConfiguration.localAPIEndpoint": "write kubernetes.apiServer", "JoinConfiguration.controlPlane.localAPIEndpoint": "write kubernetes.apiServer",
+	"InitConfiguration.nodeRegistration.name": "write nodes[].name", "JoinConfiguration.nodeRegistration.name": "write nodes[].name",
+	"InitConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket", "JoinConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket",
+	"InitConfiguration.nodeRegistration.taints": "write taints", "JoinConfiguration.nodeRegistration.taints": "write taints",
+	"KubeProxyConfiguration.mode": "write kubernetes.proxy.mode", "KubeProxyConfiguration.clusterCIDR": "write kubernetes.networking.podSubnet",
+	"KubeletConfiguration.clusterDomain": "write kubernetes.networking.dnsDomain", "KubeletConfiguration.cgroupDriver": "leave it out; it follows the runtime",
+}
+
+// Rule: a patch leaves alone what a field of the spec says, so that all documents agree.
+func rulePatchIdentity(v *validator, s Scope) { v.checkPatchedKeys(s, patchedIdentity) }
+
+func (v *validator) checkPatchedKeys(s Scope, refused map[string]string) {
+	for _, patch := range s.Kubernetes.Patches.Entries {
+		for _, key := range slices.Sorted(maps.Keys(refused)) {
+			kind, inside, _ := strings.Cut(key, ".")
+			if kind == patch.Key && hasKey(patch.Value.V, strings.Split(inside, ".")) {
+				v.errorf(patch.At, refused[key], "a patch may not set %s of %s", inside, kind)
+			}
+		}
+	}
+}
+
+// hasKey reports whether a tree of maps has a key at a path.
+func hasKey(tree any, path []string) bool {
+	for _, key := range path {
+		level, _ := tree.(map[string]any)
+		value, ok := level[key]
+		if !ok {
+			return false
+		}
+		tree = value
+	}
+	return true
+}
+
+// ports are the ports that Kubernetes' programs listen on, on a control plane.
+var ports = map[int]string{
+	2379: "etcd", 2380: "etcd", 2381: "etcd's metrics", 10248: "the kubelet's health check", 10249: "kube-proxy's metrics", 10250: "the kubelet",
+	10256: "kube-proxy's health check", 10257: "kube-controller-manager", 10259: "kube-scheduler",
+}
+
+// portMistake tells why a port cannot be listened on.
+func portMistake(port int) string {
+	by, taken := ports[port]
+	switch {
+	case port < 1 || port > 65535:
+		return fmt.Sprintf("there is no port %d", port)
+	case taken:
+		return fmt.Sprintf("%s listens on port %d", by, port)
+	case port >= 30000 && port <= 32767:
+		return fmt.Sprintf("port %d is one of the services' node ports, 30000 to 32767", port)
+	default:
+		return ""
+	}
+}
+
+// Rule: bindPort is a port that nothing else of Kubernetes listens on.
+func ruleBindPort(v *validator, t Target) {
+	port := t.Kubernetes.APIServer.BindPort
+	if what := portMistake(port.V); port.Set && what != "" {
+		v.errorf(port.At, "write another port, usually 6443", "%s", what)
+	}
+}
+
+// Rule: bindPort is none of the rendezvous's ports.
+func ruleBindPortClash(v *validator, t Target) {
+	port, rendezvous := t.Kubernetes.APIServer.BindPort, v.Spec.Rendezvous
+	if t.IsControlPlane() && port.Known() && (port.V == rendezvous.Port.V || port.V == rendezvous.RaftPort.V) {
+		v.errorf(port.At, "write another port, usually 6443", "the rendezvous listens on port %d", port.V)
+	}
+}
+
+// Rule: control planes that share the endpoint's own name share its port.
+func ruleBindPortCommon(v *validator, t Target) {
+	port, endpoint := t.Kubernetes.APIServer.BindPort, v.Spec.Kubernetes.ControlPlaneEndpoint
+	if _, common, ok := splitEndpoint(endpoint.V); ok && t.IsControlPlane() && !endpoint.Known() && port.V != common {
+		v.errorf(port.At, fmt.Sprintf("write %d everywhere, or set controlPlaneEndpoint to a balancer", common), "without a balancer every control plane listens on the same port, %d", common)
+	}
+}
+
+// Rule: only a control plane has apiServer settings of its own.
+func ruleBindPortOnControlPlane(v *validator, t Target) {
+	var own At
+	switch {
+	case t.IsControlPlane():
+		return
+	case t.Node != nil:
+		own = t.Node.Kubernetes.APIServer.At
+	case t.Pool != nil:
+		own = t.Pool.Kubernetes.APIServer.At
+	}
+	if own.Known() {
+		v.errorf(own, "leave it out", "a worker runs no API server")
+	}
+}
+
+// Rule: the rendezvous's ports are ports that nothing of Kubernetes listens on.
+func rulePort(v *validator) {
+	for _, port := range []Value[int]{v.Spec.Rendezvous.Port, v.Spec.Rendezvous.RaftPort} {
+		if what := portMistake(port.V); port.Set && what != "" {
+			v.errorf(port.At, "write another port, usually 7443 or 7444", "%s", what)
+		}
+	}
+}
+
+// Rule: the rendezvous's two ports differ from each other and from the API server's.
+func rulePortClash(v *validator) {
+	r, bind := v.Spec.Rendezvous, v.Spec.Kubernetes.APIServer.BindPort
+	if r.Port.Set && r.RaftPort.Set && r.Port.V == r.RaftPort.V {
+		at := r.RaftPort.At
+		if !at.Known() {
+			at = r.Port.At
+		}
+		v.errorf(at, "write two different ports, usually 7443 and 7444", "port and raftPort are both %d", r.Port.V)
+	}
+	for _, port := range []Value[int]{r.Port, r.RaftPort} {
+		if port.Known() && !bind.Known() && port.V == bind.V {
+			v.errorf(port.At, "write another port, usually 7443 or 7444", "the API server listens on port %d", port.V)
+		}
+	}
+}

@@ -1,0 +1,665 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"muster/internal/problem"
+)
+
+var (
+	networkScopeRules = []func(*validator, Scope){ruleInterfaceName, ruleNetmask, ruleMaskTwice, rulePrefixLength, ruleGatewaySyntax,
+		ruleNameserver, ruleSearchDomain, ruleMTU, ruleFurtherAddress, ruleRouteTo, ruleRouteVia, ruleRouteMetric, ruleVLANID, ruleVLANLink, ruleBondMembers,
+		ruleBondMonitor, ruleLinkName, ruleNameserverCount}
+	networkTargetRules = []func(*validator, Target){ruleAddressSyntax, ruleAddressUsable, ruleControlPlaneAddress, ruleStaticAddress, ruleMaskGiven, ruleInterfaceKnown, ruleDefaultRouteTwice,
+		ruleAddressOfHost, ruleAddressNotGateway, ruleAdvertiseAddress, ruleAdvertiseOnControlPlane}
+	networkClusterRules = []func(*validator){ruleAddressInNetwork, ruleGatewayOfHost, ruleSameNetwork, ruleAddressTwice, rulePodSubnet, ruleServiceSubnet, rulePodSubnetSize, ruleServiceSubnetSize,
+		ruleNetworksApart, ruleDNSDomain}
+)
+
+var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$`)
+
+// maxInterfaceName is IFNAMSIZ of Linux without its final zero.
+const maxInterfaceName = 15
+
+// interfaceMistake tells what keeps a text from being the name of a network interface that every renderer can write.
+func interfaceMistake(name string) string {
+	switch {
+	case len(name) > maxInterfaceName:
+		return fmt.Sprintf("an interface's name has at most %d characters, this has %d", maxInterfaceName, len(name))
+	case name == "." || name == ".." || !interfaceName.MatchString(name):
+		return fmt.Sprintf("%q is no interface name", name)
+	default:
+		return ""
+	}
+}
+
+// Rule: an interface's name is one that Linux takes, of at most 15 characters.
+func ruleInterfaceName(v *validator, s Scope) {
+	if name := s.Network.Interface; name.Set {
+		if what := interfaceMistake(name.V); what != "" {
+			v.errorf(name.At, "write the name that ip link shows, such as ens33", "%s", what)
+		}
+	}
+}
+
+// Rule: vlans and bonds have names that Linux takes and that no other interface of the machine has.
+func ruleLinkName(v *validator, s Scope) {
+	seen := map[string]bool{}
+	check := func(at At, name string) {
+		if what := interfaceMistake(name); what != "" {
+			v.errorf(at, "write a name such as bond0 or vlan10", "%s", what)
+		} else if seen[name] {
+			v.errorf(at, "write another name", "a bond has the name %s already", name)
+		}
+		seen[name] = true
+	}
+	for _, bond := range s.Network.Bonds.Entries {
+		check(bond.At, bond.Key)
+	}
+	for _, vlan := range s.Network.VLANs.Entries {
+		check(vlan.At, vlan.Key)
+	}
+}
+
+// Rule: a netmask is ones followed by zeros, 30 of them at most.
+func ruleNetmask(v *validator, s Scope) {
+	mask := s.Network.Netmask
+	if !mask.Set {
+		return
+	}
+	address, err := parseIPv4(mask.V)
+	if err != nil {
+		v.errorf(mask.At, "write it like 255.255.255.0", "%v", err)
+		return
+	}
+	switch length, ok := maskBits(address); {
+	case !ok:
+		v.errorf(mask.At, "did you mean "+nearestMask(mask.V)+"?", "%s is no netmask: its bits are not ones followed by zeros", mask.V)
+	case length > maxNodePrefix:
+		v.errorf(mask.At, "write a shorter one, usually 255.255.255.0", "a node network with netmask %s has no room", mask.V)
+	}
+}
+
+// nearestMask is the netmask that differs least from a text, in characters; among equals the one of the longest prefix
+// up to /24, since typing errors hit the common masks.
+func nearestMask(text string) string {
+	best, bestCost := "", len(text)*4
+	for _, length := range []int{24, 16, 8, 23, 22, 21, 20, 25, 26, 27, 28, 29, 30, 19, 18, 17, 15, 14, 13, 12, 11, 10, 9, 31, 32} {
+		mask := maskOf(length)
+		if cost := problem.Distance(text, mask); cost < bestCost {
+			best, bestCost = mask, cost
+		}
+	}
+	return best
+}
+
+// maskOf is a prefix length as a netmask.
+func maskOf(length int) string {
+	word := ^uint32(0) << (32 - length)
+	return netip.AddrFrom4([4]byte{byte(word >> 24), byte(word >> 16), byte(word >> 8), byte(word)}).String()
+}
+
+// Rule: netmask and prefixLength do not stand together.
+func ruleMaskTwice(v *validator, s Scope) {
+	if s.Network.Netmask.Set && s.Network.PrefixLength.Set {
+		v.errorf(s.Network.PrefixLength.At, "keep one of the two", "netmask says the same")
+	}
+}
+
+// Rule: prefixLength is 1 to 30, so that the network has room for two machines.
+func rulePrefixLength(v *validator, s Scope) {
+	if p := s.Network.PrefixLength; p.Set && (p.V < 1 || p.V > maxNodePrefix) {
+		v.errorf(p.At, "write 1 to 30, usually 24", "a node network of /%d has no room", p.V)
+	}
+}
+
+// Rule: the gateway is an IPv4 address.
+func ruleGatewaySyntax(v *validator, s Scope) { v.checkIPv4(s.Network.Gateway) }
+
+// Rule: a nameserver is an IPv4 address.
+func ruleNameserver(v *validator, s Scope) {
+	for _, server := range s.Network.Nameservers.Items {
+		v.checkIPv4(server)
+	}
+}
+
+func (v *validator) checkIPv4(address Value[string]) {
+	if !address.Set {
+		return
+	}
+	if _, err := parseIPv4(address.V); err != nil {
+		v.errorf(address.At, "write an IPv4 address such as 192.168.31.2", "%v", err)
+	}
+}
+
+// Rule: a search domain is a DNS name.
+func ruleSearchDomain(v *validator, s Scope) {
+	for _, domain := range s.Network.Search.Items {
+		if !domain.Set {
+			continue
+		}
+		if what, instead := subdomainMistake(domain.V); what != "" {
+			v.errorf(domain.At, instead, "%s", what)
+		}
+	}
+}
+
+// Rule: an MTU is 576 to 9216 bytes: what IPv4 hosts have to take, and what switches pass.
+func ruleMTU(v *validator, s Scope) {
+	sizes := []Value[int]{s.Network.MTU}
+	for _, vlan := range s.Network.VLANs.Entries {
+		sizes = append(sizes, vlan.Value.MTU)
+	}
+	for _, bond := range s.Network.Bonds.Entries {
+		sizes = append(sizes, bond.Value.MTU)
+	}
+	for _, mtu := range sizes {
+		if mtu.Set && (mtu.V < 576 || mtu.V > 9216) {
+			v.errorf(mtu.At, "write 576 to 9216, usually 1500", "an MTU of %d bytes does not work", mtu.V)
+		}
+	}
+}
+
+// furtherAddresses are all addresses with prefix length that a network block gives beside the node's own.
+func furtherAddresses(n Network) []Value[string] {
+	all := slices.Clone(n.Addresses.Items)
+	for _, vlan := range n.VLANs.Entries {
+		all = append(all, vlan.Value.Addresses.Items...)
+	}
+	for _, bond := range n.Bonds.Entries {
+		all = append(all, bond.Value.Addresses.Items...)
+	}
+	return all
+}
+
+// Rule: a further address has a prefix length.
+func ruleFurtherAddress(v *validator, s Scope) {
+	for _, address := range furtherAddresses(s.Network) {
+		if !address.Set {
+			continue
+		}
+		if _, err := parsePrefix4(address.V); err != nil {
+			v.errorf(address.At, "write an address with its prefix length, such as 10.1.0.5/24", "%v", err)
+		}
+	}
+}
+
+func routes(n Network) []Route {
+	all := slices.Clone(n.Routes.Items)
+	for _, vlan := range n.VLANs.Entries {
+		all = append(all, vlan.Value.Routes.Items...)
+	}
+	for _, bond := range n.Bonds.Entries {
+		all = append(all, bond.Value.Routes.Items...)
+	}
+	return all
+}
+
+// Rule: a route leads to "default" or to a network without host bits.
+func ruleRouteTo(v *validator, s Scope) {
+	for _, route := range routes(s.Network) {
+		if to := route.To; to.Set && to.V != "default" && to.V != "0.0.0.0/0" {
+			v.checkNetwork(to, "write default, or a network such as 10.2.0.0/16")
+		}
+	}
+}
+
+// Rule: a route's next hop is an IPv4 address.
+func ruleRouteVia(v *validator, s Scope) {
+	for _, route := range routes(s.Network) {
+		v.checkIPv4(route.Via)
+	}
+}
+
+// Rule: a route's metric is not negative.
+func ruleRouteMetric(v *validator, s Scope) {
+	for _, route := range routes(s.Network) {
+		if m := route.Metric; m.Set && (m.V < 0 || m.V > 1<<32-1) {
+			v.errorf(m.At, "write 0 to 4294967295", "a route has no metric %d", m.V)
+		}
+	}
+}
+
+// Rule: a VLAN's tag is 1 to 4094.
+func ruleVLANID(v *validator, s Scope) {
+	for _, vlan := range s.Network.VLANs.Entries {
+		if id := vlan.Value.ID; id.Set && (id.V < 1 || id.V > 4094) {
+			v.errorf(id.At, "write 1 to 4094", "a VLAN has no tag %d", id.V)
+		}
+	}
+}
+
+// Rule: the interface below a VLAN has a name that Linux takes, and is not the VLAN itself.
+func ruleVLANLink(v *validator, s Scope) {
+	for _, vlan := range s.Network.VLANs.Entries {
+		link := vlan.Value.Link
+		if !link.Set {
+			continue
+		}
+		if what := interfaceMistake(link.V); what != "" {
+			v.errorf(link.At, "write the name of the interface below", "%s", what)
+		} else if link.V == vlan.Key {
+			v.errorf(link.At, "write the name of the interface below", "a VLAN cannot lie on itself")
+		}
+	}
+}
+
+// Rule: a bond joins interfaces that no other bond has, by names that Linux takes.
+func ruleBondMembers(v *validator, s Scope) {
+	taken := map[string]string{}
+	for _, bond := range s.Network.Bonds.Entries {
+		members := bond.Value.Interfaces
+		if members.Set && len(members.Items) == 0 {
+			v.errorf(members.At, "name the interfaces that it joins", "a bond without interfaces carries nothing")
+		}
+		for _, member := range members.Items {
+			if !member.Set {
+				continue
+			}
+			if what := interfaceMistake(member.V); what != "" {
+				v.errorf(member.At, "write the name that ip link shows, such as ens33", "%s", what)
+			} else if by, twice := taken[member.V]; twice {
+				v.errorf(member.At, "keep it in one bond", "%s has the interface %s already", by, member.V)
+			}
+			taken[member.V] = bond.Key
+		}
+	}
+}
+
+// Rule: a bond's link check interval is not negative.
+func ruleBondMonitor(v *validator, s Scope) {
+	for _, bond := range s.Network.Bonds.Entries {
+		if m := bond.Value.Parameters.MIIMonitorInterval; m.Set && (m.V < 0 || m.V > 60000) {
+			v.errorf(m.At, "write milliseconds, usually 100", "a link check every %d ms does not work", m.V)
+		}
+	}
+}
+
+// Rule: a node's address is an IPv4 address without a prefix length.
+func ruleAddressSyntax(v *validator, t Target) {
+	if t.Node == nil || !t.Node.Address.Set {
+		return
+	}
+	address := t.Node.Address
+	if _, err := parseIPv4(address.V); err == nil {
+		return
+	} else if plain, _, cut := strings.Cut(address.V, "/"); cut && ipv4Like(plain) {
+		v.errorf(address.At, "write "+plain+"; the prefix length is network.prefixLength", "%v", err)
+	} else {
+		v.errorf(address.At, "write an IPv4 address such as 192.168.31.130", "%v", err)
+	}
+}
+
+// Rule: a node's address is one that other machines can reach: no loopback, multicast, link-local or unspecified one.
+func ruleAddressUsable(v *validator, t Target) {
+	if t.Node == nil {
+		return
+	}
+	if address, err := parseIPv4(t.Node.Address.V); err == nil && !reachable(address) {
+		v.errorf(t.Node.Address.At, "write the address that other machines reach it by", "no other machine reaches %s", address)
+	}
+}
+
+func reachable(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !netip.PrefixFrom(netip.AddrFrom4([4]byte{240}), 4).Contains(a) && a.As4()[0] != 0
+}
+
+// Rule: a control plane has an address, with a static network or with DHCP: the others find it by that.
+func ruleControlPlaneAddress(v *validator, t Target) {
+	if t.Node != nil && t.IsControlPlane() && !t.Node.Address.Set && !t.Node.Address.Known() {
+		v.errorf(below(t.Node.At, "address"), "write for example address: 192.168.31.130; with DHCP, the one that the server always gives it", "a control plane needs an address")
+	}
+}
+
+// Rule: a node with a static network has an address.
+func ruleStaticAddress(v *validator, t Target) {
+	if t.Node != nil && t.Network.Known() && !t.Node.Address.Set && !t.Node.Address.Known() {
+		v.errorf(below(t.Node.At, "address"), "write the node's address, or move network to the nodes that it is for", "a static network needs an address")
+	}
+}
+
+// Rule: a static network has a netmask or prefixLength.
+func ruleMaskGiven(v *validator, t Target) {
+	n := t.Network
+	if t.Node != nil && n.Known() && !n.Netmask.Known() && !n.PrefixLength.Known() {
+		v.errorf(below(n.At, "netmask"), "write netmask: 255.255.255.0 or prefixLength: 24", "a static network needs a mask")
+	}
+}
+
+// Rule: a static network knows its interface by network.interface or by the node's mac.
+func ruleInterfaceKnown(v *validator, t Target) {
+	n := t.Network
+	if t.Node != nil && n.Known() && !n.Interface.Known() && !t.Node.MAC.Known() {
+		v.errorf(below(n.At, "interface"), "write interface: ens33 here, or the node's mac", "a static network needs an interface, and %s has no mac to find it by", t.Name.V)
+	}
+}
+
+// Rule: there is one default route: by gateway, or by a route without a metric.
+func ruleDefaultRouteTwice(v *validator, t Target) {
+	found := t.Network.Gateway.Set
+	for _, route := range routes(t.Network) {
+		if route.Metric.Set || route.To.V != "default" && route.To.V != "0.0.0.0/0" {
+			continue
+		}
+		if found {
+			v.errorf(route.To.At, "leave one out, or give this one a metric", "the network has a default route already")
+		}
+		found = true
+	}
+}
+
+// Rule: the C library asks no more than three nameservers (a warning).
+func ruleNameserverCount(v *validator, s Scope) {
+	if servers := s.Network.Nameservers; len(servers.Items) > 3 {
+		v.warnf(servers.Items[3].At, "write at most three", "nameservers after the third are never asked")
+	}
+}
+
+// Rule: a node's address is neither its network's own address nor its broadcast address.
+func ruleAddressOfHost(v *validator, t Target) {
+	prefix, ok := t.StaticAddress()
+	if !ok {
+		return
+	}
+	switch prefix.Addr() {
+	case prefix.Masked().Addr():
+		v.errorf(t.Node.Address.At, "write an address inside the network", "%s is the address of the network %s itself", prefix.Addr(), prefix.Masked())
+	case broadcast(prefix):
+		v.errorf(t.Node.Address.At, "write an address inside the network", "%s is the broadcast address of %s", prefix.Addr(), prefix.Masked())
+	}
+}
+
+// Rule: a node's address is not its gateway's.
+func ruleAddressNotGateway(v *validator, t Target) {
+	if t.Node != nil && t.Node.Address.Set && t.Network.Gateway.Set && t.Node.Address.V == t.Network.Gateway.V {
+		v.errorf(t.Node.Address.At, "write the node's own address, or the gateway's right one", "%s is the gateway", t.Node.Address.V)
+	}
+}
+
+// Rule: an API server's advertiseAddress is an IPv4 address that other machines can reach.
+func ruleAdvertiseAddress(v *validator, t Target) {
+	advertised := t.Kubernetes.APIServer.AdvertiseAddress
+	v.checkIPv4(advertised)
+	if address, err := parseIPv4(advertised.V); err == nil && !reachable(address) {
+		v.errorf(advertised.At, "write the address that other machines reach it by", "no other machine reaches %s", address)
+	}
+}
+
+// Rule: advertiseAddress differs from one control plane to the next, so a cluster of several names it per node.
+func ruleAdvertiseOnControlPlane(v *validator, t Target) {
+	advertised := t.Kubernetes.APIServer.AdvertiseAddress
+	switch own := t.Node != nil && t.Node.Kubernetes.APIServer.AdvertiseAddress.Set; {
+	case !advertised.Set:
+	case t.Node != nil && t.IsControlPlane() && !own && len(v.ControlPlanes()) > 1:
+		v.errorf(advertised.At, "write it at each node, or leave it out: the node's address is the default", "several control planes cannot advertise one address")
+	case own && !t.IsControlPlane():
+		v.errorf(advertised.At, "leave it out", "a worker runs no API server")
+	}
+}
+
+// Rule: a node's address lies in the network of its gateway.
+func ruleAddressInNetwork(v *validator) {
+	for _, group := range v.byGateway() {
+		var outside []Target
+		for _, t := range group {
+			if !networkOf(t).Contains(t.gateway()) {
+				outside = append(outside, t)
+			}
+		}
+		if len(outside) == len(group) {
+			gateway, prefix := group[0].Network.Gateway, networkOf(group[0])
+			v.errorf(gateway.At, "write the gateway's address in "+prefix.String(), "%s is outside the node network %s of %s", gateway.V, prefix, group[0].Name.V)
+			continue
+		}
+		for _, t := range outside {
+			own, _ := t.StaticAddress()
+			network := netip.PrefixFrom(t.gateway(), own.Bits()).Masked()
+			v.errorf(t.Node.Address.At, "write an address of that network, or give the node a network block of its own", "%s is outside the node network %s", own.Addr(), network)
+		}
+	}
+}
+
+// Rule: a gateway is neither its network's own address nor its broadcast address.
+func ruleGatewayOfHost(v *validator) {
+	for _, group := range v.byGateway() {
+		gateway, network := group[0].gateway(), networkOf(group[0])
+		if gateway == network.Addr() || gateway == broadcast(network) {
+			v.errorf(group[0].Network.Gateway.At, "write the address of a router in "+network.String(), "%s is the network or broadcast address of %s", gateway, network)
+		}
+	}
+}
+
+// Rule: without a gateway and routes, all nodes with a static network lie in the same one.
+func ruleSameNetwork(v *validator) {
+	var first Target
+	for _, t := range v.targets {
+		prefix, static := t.StaticAddress()
+		if !static || t.Network.Gateway.Known() || len(routes(t.Network)) > 0 {
+			continue
+		}
+		switch {
+		case first.Node == nil:
+			first = t
+		case prefix.Masked() != networkOf(first):
+			v.errorf(t.Node.Address.At, "write an address of that network, or give network.gateway or routes",
+				"%s is outside the network %s of %s, and there is no gateway", prefix.Addr(), networkOf(first), first.Name.V)
+		}
+	}
+}
+
+// byGateway groups the nodes with a whole static network by the line that gives their gateway, in the order of the file.
+func (v *validator) byGateway() [][]Target {
+	var groups [][]Target
+	index := map[string]int{}
+	for _, t := range v.targets {
+		_, static := t.StaticAddress()
+		if _, err := parseIPv4(t.Network.Gateway.V); !static || err != nil {
+			continue
+		}
+		at := t.Network.Gateway.Path
+		if _, met := index[at]; !met {
+			index[at] = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[index[at]] = append(groups[index[at]], t)
+	}
+	return groups
+}
+
+// gateway is the parsed gateway of a target of byGateway.
+func (t Target) gateway() netip.Addr {
+	address, _ := parseIPv4(t.Network.Gateway.V)
+	return address
+}
+
+// networkOf is the network of a target's own static address.
+func networkOf(t Target) netip.Prefix {
+	prefix, _ := t.StaticAddress()
+	return prefix.Masked()
+}
+
+// Rule: no two machines have one address, further addresses included.
+func ruleAddressTwice(v *validator) {
+	first := map[netip.Addr]string{}
+	claim := func(address netip.Addr, at At) {
+		switch by, taken := first[address]; {
+		case taken && by == at.Path:
+			v.errorf(at, "write it at the one node that has it", "several nodes would have the address %s", address)
+			return
+		case taken:
+			v.errorf(at, "write this node's own address", "%s has the address %s already", by, address)
+			return
+		}
+		first[address] = at.Path
+	}
+	for _, n := range v.Spec.Nodes.Items {
+		if address, err := parseIPv4(n.Address.V); err == nil {
+			claim(address, n.Address.At)
+		}
+	}
+	for _, t := range v.targets {
+		if t.Node == nil {
+			continue
+		}
+		for _, further := range furtherAddresses(t.Network) {
+			if prefix, err := parsePrefix4(further.V); err == nil {
+				claim(prefix.Addr(), further.At) // an inherited list is claimed by every node, and so refused
+			}
+		}
+	}
+}
+
+// checkNetwork refuses what is no network, or has host bits.
+func (v *validator) checkNetwork(network Value[string], instead string) (netip.Prefix, bool) {
+	if !network.Set {
+		return netip.Prefix{}, false
+	}
+	prefix, err := parsePrefix4(network.V)
+	switch {
+	case err != nil:
+		v.errorf(network.At, instead, "%v", err)
+		return prefix, false
+	case prefix != prefix.Masked():
+		v.errorf(network.At, "write "+prefix.Masked().String(), "%s has bits set after its prefix", prefix)
+		return prefix, false
+	}
+	return prefix, true
+}
+
+// Rule: podSubnet is an IPv4 network.
+func rulePodSubnet(v *validator) {
+	v.checkNetwork(v.Spec.Kubernetes.Networking.PodSubnet, "write a network such as "+DefaultPodSubnet)
+}
+
+// Rule: serviceSubnet is an IPv4 network.
+func ruleServiceSubnet(v *validator) {
+	v.checkNetwork(v.Spec.Kubernetes.Networking.ServiceSubnet, "write a network such as "+DefaultServiceSubnet)
+}
+
+// nodeMaskSize is the prefix length of the part of podSubnet that the controller-manager gives to each node
+// (node-cidr-mask-size).
+const nodeMaskSize = 24
+
+// Rule: podSubnet has a /24 for each node of the spec and of its pools.
+func rulePodSubnetSize(v *validator) {
+	subnet := v.Spec.Kubernetes.Networking.PodSubnet
+	prefix, err := parsePrefix4(subnet.V)
+	if err != nil || v.nodeMaskChanged() {
+		return
+	}
+	nodes := len(v.Spec.Nodes.Items)
+	for _, p := range v.Spec.Pools.Items {
+		if p.MaxNodes.V > 0 && p.MaxNodes.V <= maxPoolNodes { // otherwise refused by rulePoolSize
+			nodes += p.MaxNodes.V
+		}
+	}
+	room := 0
+	if prefix.Bits() <= nodeMaskSize {
+		room = 1 << (nodeMaskSize - prefix.Bits())
+	}
+	if nodes > room {
+		need := nodeMaskSize - bits.Len(uint(nodes-1))
+		v.errorf(subnet.At, fmt.Sprintf("write a network of at least a /%d, or set controllerManager.extraArgs node-cidr-mask-size", need),
+			"%s has room for %d nodes at a /%d each, the spec may have %d", prefix, room, nodeMaskSize, nodes)
+	}
+}
+
+// nodeMaskChanged reports whether the spec gives nodes parts of another size.
+func (v *validator) nodeMaskChanged() bool {
+	_, whole := v.Spec.Kubernetes.ControllerManager.ExtraArgs.Get("node-cidr-mask-size")
+	_, four := v.Spec.Kubernetes.ControllerManager.ExtraArgs.Get("node-cidr-mask-size-ipv4")
+	return whole || four
+}
+
+// Rule: serviceSubnet is a /12 to /28: the API server refuses more than 20 bits of addresses, and kubeadm needs the
+// first ten for DNS.
+func ruleServiceSubnetSize(v *validator) {
+	subnet := v.Spec.Kubernetes.Networking.ServiceSubnet
+	prefix, err := parsePrefix4(subnet.V)
+	if err == nil && (prefix.Bits() < 12 || prefix.Bits() > 28) {
+		v.errorf(subnet.At, "write a prefix length from 12 to 28, such as "+DefaultServiceSubnet, "a service network of /%d does not work", prefix.Bits())
+	}
+}
+
+// block is a network that must not overlap with others, with what it is called.
+type block struct {
+	At
+	name   string
+	prefix netip.Prefix
+}
+
+// Rule: pod, service and node networks do not overlap.
+func ruleNetworksApart(v *validator) {
+	n := v.Spec.Kubernetes.Networking
+	blocks := v.nodeNetworks()
+	for _, inner := range []struct {
+		name string
+		Value[string]
+	}{{"podSubnet", n.PodSubnet}, {"serviceSubnet", n.ServiceSubnet}} {
+		prefix, err := parsePrefix4(inner.V)
+		if err != nil || v.failed[inner.Path] {
+			continue
+		}
+		own := block{At: inner.At, name: inner.name, prefix: prefix}
+		for _, other := range blocks {
+			if prefix.Overlaps(other.prefix) {
+				v.reportOverlap(own, other)
+				break
+			}
+		}
+		blocks = append(blocks, own)
+	}
+}
+
+// reportOverlap blames the network that stands in the file where one of the two is a default.
+func (v *validator) reportOverlap(inner, other block) {
+	if !inner.Known() && other.Known() {
+		v.errorf(other.At, "write another network here, or set "+inner.Path, "%s %s overlaps with the default %s %s", other.name, other.prefix, inner.name, inner.prefix)
+		return
+	}
+	v.errorf(inner.At, "write a private network that nothing else uses", "%s overlaps with %s %s", inner.prefix, other.name, other.prefix)
+}
+
+// nodeNetworks are the networks that nodes have addresses in; a node with DHCP counts with its address alone.
+func (v *validator) nodeNetworks() []block {
+	var all []block
+	seen := map[netip.Prefix]bool{}
+	add := func(at At, name string, prefix netip.Prefix) {
+		if !seen[prefix] && !v.failed[at.Path] {
+			seen[prefix] = true
+			all = append(all, block{At: at, name: name, prefix: prefix})
+		}
+	}
+	for _, t := range v.targets {
+		if t.Node == nil {
+			continue
+		}
+		if prefix, ok := t.StaticAddress(); ok {
+			add(t.Node.Address.At, "the node network", prefix.Masked())
+		} else if address, err := parseIPv4(t.Node.Address.V); err == nil {
+			add(t.Node.Address.At, "the address of "+t.Name.V, netip.PrefixFrom(address, 32))
+		}
+		for _, further := range furtherAddresses(t.Network) {
+			if prefix, err := parsePrefix4(further.V); err == nil {
+				add(further.At, "the node network", prefix.Masked())
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b block) int { return cmp.Compare(a.Line, b.Line) })
+	return all
+}
+
+// Rule: dnsDomain is a DNS name.
+func ruleDNSDomain(v *validator) {
+	if domain := v.Spec.Kubernetes.Networking.DNSDomain; domain.Set {
+		if what, instead := subdomainMistake(domain.V); what != "" {
+			v.errorf(domain.At, instead, "%s", what)
+		}
+	}
+}

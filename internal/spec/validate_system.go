@@ -1,0 +1,165 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var systemScopeRules = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy}
+
+// sysctlKey is a key as sysctl.d has it: dots between names, and slashes inside a name that holds dots.
+var sysctlKey = regexp.MustCompile(`^[a-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_/*-]+)+$`)
+
+// Rule: a key of sysctl is written with dots, as in vm.max_map_count.
+func ruleSysctlKey(v *validator, s Scope) {
+	for _, setting := range s.System.Sysctl.Entries {
+		switch dotted := strings.ReplaceAll(strings.TrimPrefix(setting.Key, "/proc/sys/"), "/", "."); {
+		case strings.Contains(setting.Key, "*"):
+			v.errorf(setting.At, "write each key", "a pattern is no key")
+		case sysctlKey.MatchString(setting.Key):
+		case sysctlKey.MatchString(dotted):
+			v.errorf(setting.At, "write "+dotted, "a sysctl key is written with dots")
+		default:
+			v.errorf(setting.At, "write it like vm.max_map_count", "%.70q is no sysctl key", setting.Key)
+		}
+	}
+}
+
+// Rule: a value of sysctl holds no comment: sysctl.d has comments only on lines of their own.
+func ruleSysctlValue(v *validator, s Scope) {
+	for _, setting := range s.System.Sysctl.Entries {
+		if strings.ContainsAny(setting.Value.V, "#;") {
+			v.errorf(setting.Value.At, "write the value alone, such as \"262144\"", "the value of %s holds what looks like a comment, and would be given to the kernel", setting.Key)
+		}
+	}
+}
+
+// neededSysctl are settings without which Kubernetes' network does not work.
+var neededSysctl = map[string]bool{"net.ipv4.ip_forward": true, "net.bridge.bridge-nf-call-iptables": true, "net.bridge.bridge-nf-call-ip6tables": true}
+
+// Rule: sysctl leaves on what Kubernetes needs.
+func ruleSysctlOwned(v *validator, s Scope) {
+	for _, setting := range s.System.Sysctl.Entries {
+		if neededSysctl[setting.Key] && setting.Value.Set && setting.Value.V != "1" {
+			v.errorf(setting.Value.At, "leave it out", "Kubernetes needs %s = 1", setting.Key)
+		}
+	}
+}
+
+var moduleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+
+// Rule: a module is a kernel module's name, without path, suffix and parameters.
+func ruleModule(v *validator, s Scope) {
+	for _, module := range s.System.Modules.Items {
+		if module.Set && !moduleName.MatchString(module.V) {
+			v.errorf(module.At, "write the name that lsmod shows, such as nvme_tcp; parameters go into a file below /etc/modprobe.d", "%.70q is no module", module.V)
+		}
+	}
+}
+
+// Rule: a module stands once; the kernel takes dashes and underscores for the same.
+func ruleModuleTwice(v *validator, s Scope) {
+	seen := map[string]bool{}
+	for _, module := range s.System.Modules.Items {
+		name := strings.ReplaceAll(module.V, "-", "_")
+		if module.Set && seen[name] {
+			v.errorf(module.At, "keep one of the two", "the module %s stands before it", module.V)
+		}
+		seen[name] = true
+	}
+}
+
+var timezoneName = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){0,2}$`)
+
+// Rule: a timezone is a name of the tz database, such as Asia/Shanghai or UTC.
+func ruleTimezone(v *validator, s Scope) {
+	if zone := s.System.Timezone; zone.Set && !timezoneName.MatchString(zone.V) {
+		v.errorf(zone.At, "write Area/City, such as Asia/Shanghai, or UTC", "%.70q is no name of the tz database", zone.V)
+	}
+}
+
+// validIP reports whether a text is an IP address without a zone.
+func validIP(text string) bool {
+	address, err := netip.ParseAddr(text)
+	return err == nil && address.Zone() == ""
+}
+
+// Rule: an NTP server is a DNS name or an IP address.
+func ruleNTPServer(v *validator, s Scope) {
+	for _, server := range s.System.NTP.Servers.Items {
+		if !server.Set || validIP(server.V) {
+			continue
+		}
+		if what, instead := hostMistake(server.V); what != "" {
+			v.errorf(server.At, instead+", without a port", "%s", what)
+		}
+	}
+}
+
+// urlMistake tells what keeps a text from being an http or https URL with a host that every program reads alike: nothing
+// that shells, systemd or a package manager's files read as something else, and no password.
+func urlMistake(text string) (what, instead string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return "this is no http or https URL", "write it like https://mirror.example.com/path"
+	case u.User != nil:
+		return "a URL with a user or password would stand in files that everybody reads", "write it without the part before @"
+	case !plainURL.MatchString(text):
+		return "the URL holds characters that a file or shell reads as something else", "percent-encode them"
+	case u.Fragment != "":
+		return "a fragment (#...) is never sent to a server", "write it without #..."
+	}
+	if what, instead := hostMistake(u.Hostname()); what != "" && !validIP(u.Hostname()) {
+		return what, instead
+	}
+	if port := u.Port(); port != "" && !validPort(port) {
+		return "the URL has no port from 1 to 65535", "write a port, or leave it out"
+	}
+	return "", ""
+}
+
+// plainURL are the characters of URLs but quotes, blanks, backslashes, and what shells and systemd expand.
+var plainURL = regexp.MustCompile(`^[A-Za-z0-9:/?#\[\]@!&()*+,;=._~%-]+$`)
+
+func validPort(text string) bool {
+	port, err := strconv.Atoi(text)
+	return err == nil && port >= 1 && port <= 65535 && strconv.Itoa(port) == text
+}
+
+func (v *validator) checkURL(address Value[string]) {
+	if !address.Set {
+		return
+	}
+	if what, instead := urlMistake(address.V); what != "" {
+		v.errorf(address.At, instead, "%s", what)
+	}
+}
+
+// Rule: a proxy is an http or https URL without a password.
+func ruleProxyURL(v *validator, s Scope) {
+	v.checkURL(s.System.Proxy.HTTP)
+	v.checkURL(s.System.Proxy.HTTPS)
+}
+
+var noProxyName = regexp.MustCompile(`^(\*|(\*?\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?)$`)
+
+// Rule: an entry of proxy.no is a name, which may start with a dot, an address or a network.
+func ruleNoProxy(v *validator, s Scope) {
+	for _, entry := range s.System.Proxy.No.Items {
+		if !entry.Set || validIP(entry.V) || noProxyName.MatchString(entry.V) {
+			continue
+		}
+		if _, err := netip.ParsePrefix(entry.V); err != nil {
+			instead := "write one name, address or network an entry, such as .example.com"
+			if strings.ContainsAny(entry.V, ", ") {
+				instead = fmt.Sprintf("write %d entries", len(strings.FieldsFunc(entry.V, func(r rune) bool { return r == ',' || r == ' ' })))
+			}
+			v.errorf(entry.At, instead, "%.70q is no name, address or network", entry.V)
+		}
+	}
+}

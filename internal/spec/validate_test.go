@@ -1,0 +1,304 @@
+package spec
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"muster/internal/decode"
+	"muster/internal/problem"
+)
+
+var update = flag.Bool("update", false, "rewrite what testdata/rules.txt expects")
+
+// testFacts are profiles of every kind: packages and binaries, Docker and containerd, with a firewall and without.
+func testFacts() Facts {
+	return Facts{
+		Builtin: []string{"centos7-docker", "debian12-containerd", "flatcar-containerd"},
+		Profiles: map[string]ProfileFacts{
+			"centos7-docker": {Format: "cloud-init", Runtime: "docker", PackageManager: "yum", FirewallManager: "firewalld",
+				ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.17.4", MinMinor: 15, MaxMinor: 23},
+			"debian12-containerd": {Format: "cloud-init", Runtime: "containerd", PackageManager: "apt",
+				ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 35},
+			"flatcar-containerd": {Format: "ignition", Runtime: "containerd",
+				ScriptsDir: "/srv/scripts", DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 37, PinnedVersions: []string{"v1.34.4"}},
+		},
+	}
+}
+
+// check reads, completes and validates a spec.
+func check(text string) []problem.Problem {
+	problems := &problem.List{File: "c.yaml"}
+	var c Cluster
+	decode.Into(&c, []byte(text), problems)
+	c.Default(testFacts())
+	c.Validate(testFacts(), problems)
+	return problems.Sorted()
+}
+
+// ruleCase is one mistake of testdata/rules.txt.
+type ruleCase struct {
+	head    string // the lines that are kept when the file is rewritten
+	rule    string
+	name    string
+	several bool
+	edits   []edit
+	want    []string
+}
+
+type edit struct{ old, new []string }
+
+var caseHead = regexp.MustCompile(`^== (rule\w+)( \*)?: (.+)$`)
+
+func readCases(t *testing.T) (intro string, cases []ruleCase) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/rules.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(string(data), "\n") {
+		if m := caseHead.FindStringSubmatch(line); m != nil {
+			cases = append(cases, ruleCase{rule: m[1], several: m[2] != "", name: m[3]})
+		}
+		if len(cases) == 0 {
+			intro += line + "\n"
+			continue
+		}
+		c := &cases[len(cases)-1]
+		if line != "" && !strings.HasPrefix(line, "> ") {
+			c.head += line + "\n"
+		}
+		switch sign, rest, _ := strings.Cut(line, " "); sign {
+		case "-":
+			if last := len(c.edits) - 1; last < 0 || len(c.edits[last].new) > 0 {
+				c.edits = append(c.edits, edit{})
+			}
+			c.edits[len(c.edits)-1].old = append(c.edits[len(c.edits)-1].old, rest)
+		case "+":
+			c.insert(rest)
+		case ">":
+			c.want = append(c.want, rest)
+		case "", "==":
+		default:
+			t.Fatalf("rules.txt:%d: what is %q?", i+1, line)
+		}
+	}
+	return intro, cases
+}
+
+// insert adds a line to the last edit; one that stands on its own, or is indented as a key of spec after a replacement
+// that is not, takes the place of "# more".
+func (c *ruleCase) insert(line string) {
+	own := strings.HasPrefix(line, "  ")
+	if last := len(c.edits) - 1; last >= 0 && (!own || strings.HasPrefix(c.edits[last].old[0], "  ")) {
+		c.edits[last].new = append(c.edits[last].new, line)
+		return
+	}
+	c.edits = append(c.edits, edit{old: []string{"  # more"}, new: []string{line}})
+}
+
+// apply makes the case's spec of the base.
+func (c ruleCase) apply(t *testing.T, base string) string {
+	t.Helper()
+	for _, e := range c.edits {
+		old := strings.Join(e.old, "\n")
+		if n := strings.Count(base, old); n != 1 {
+			t.Fatalf("%s, %s: %q stands %d times in base.yaml", c.rule, c.name, old, n)
+		}
+		base = strings.Replace(base, old, strings.Join(e.new, "\n"), 1)
+	}
+	return base
+}
+
+func readBase(t *testing.T) string {
+	t.Helper()
+	base, err := os.ReadFile("testdata/base.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(base)
+}
+
+// TestRules makes each mistake of testdata/rules.txt and wants exactly what stands there: one mistake, one problem, with
+// its path, line, column, message and remedy. Without the rule that the case names nothing of it may be reported.
+func TestRules(t *testing.T) {
+	base := readBase(t)
+	intro, cases := readCases(t)
+	out := strings.TrimRight(intro, "\n") + "\n"
+	for i, c := range cases {
+		text := c.apply(t, base)
+		var got []string
+		for _, p := range check(text) {
+			got = append(got, p.String())
+			checkPath(t, p.Path)
+		}
+		out += "\n" + c.head
+		for _, line := range got {
+			out += "> " + line + "\n"
+		}
+		if !*update {
+			c.compare(t, i, got)
+		}
+		c.checkRuleMatters(t, text, got)
+	}
+	if *update {
+		if err := os.WriteFile("testdata/rules.txt", []byte(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (c ruleCase) compare(t *testing.T, number int, got []string) {
+	t.Helper()
+	if !slices.Equal(got, c.want) {
+		t.Errorf("case %d, %s: %s\n got %s\nwant %s", number, c.rule, c.name, strings.Join(got, "\n     "), strings.Join(c.want, "\n     "))
+	}
+	if len(got) != 1 && !c.several {
+		t.Errorf("case %d, %s: %s: one mistake gave %d problems", number, c.rule, c.name, len(got))
+	}
+}
+
+// checkRuleMatters runs the spec again without the case's rule.
+func (c ruleCase) checkRuleMatters(t *testing.T, text string, with []string) {
+	t.Helper()
+	defer without(c.rule)()
+	for _, p := range check(text) {
+		if slices.Contains(with, p.String()) {
+			t.Errorf("%s: %s: without the rule the same problem is reported: %s", c.rule, c.name, p)
+		}
+	}
+}
+
+// without takes a rule out of the tables and returns what puts it back.
+func without(rule string) func() {
+	s, a, b, d := stringRules, scopeRules, targetRules, clusterRules
+	stringRules, scopeRules, targetRules, clusterRules = drop(s, rule), drop(a, rule), drop(b, rule), drop(d, rule)
+	return func() { stringRules, scopeRules, targetRules, clusterRules = s, a, b, d }
+}
+
+func drop[T any](rules []T, name string) []T {
+	return slices.DeleteFunc(slices.Clone(rules), func(rule T) bool { return functionName(rule) == name })
+}
+
+func functionName(f any) string {
+	name := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
+	return name[strings.LastIndex(name, ".")+1:]
+}
+
+// TestEveryRuleHasACase holds the functions whose comment starts with "Rule:" against the tables and the cases.
+func TestEveryRuleHasACase(t *testing.T) {
+	var documented []string
+	for name, comment := range ruleComments(t) {
+		if strings.HasPrefix(comment, "Rule: ") {
+			documented = append(documented, name)
+		} else if strings.HasPrefix(name, "rule") {
+			t.Errorf("the comment of %s does not start with Rule:", name)
+		}
+	}
+	var listed []string
+	for _, table := range []any{stringRules, scopeRules, targetRules, clusterRules} {
+		for i := range reflect.ValueOf(table).Len() {
+			listed = append(listed, functionName(reflect.ValueOf(table).Index(i).Interface()))
+		}
+	}
+	_, cases := readCases(t)
+	var tried []string
+	for _, c := range cases {
+		tried = append(tried, c.rule)
+	}
+	slices.Sort(documented)
+	slices.Sort(listed)
+	slices.Sort(tried)
+	if !slices.Equal(documented, listed) {
+		t.Errorf("rules with a comment and rules in the tables differ:\n%q\n%q", documented, listed)
+	}
+	if tried = slices.Compact(tried); !slices.Equal(documented, tried) {
+		t.Errorf("rules and rules with a case differ:\n%q\n%q", documented, tried)
+	}
+	if len(documented) < 40 {
+		t.Errorf("there are %d rules, at least 40 are promised", len(documented))
+	}
+}
+
+// ruleComments are the comments of this package's functions by name.
+func ruleComments(t *testing.T) map[string]string {
+	t.Helper()
+	comments := map[string]string{}
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".go") || strings.HasSuffix(entry.Name(), "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), entry.Name(), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				comments[f.Name.Name] = f.Doc.Text()
+			}
+		}
+	}
+	return comments
+}
+
+// checkPath fails unless a path is that of a field of the spec.
+func checkPath(t *testing.T, path string) {
+	t.Helper()
+	if err := pathOf(reflect.TypeFor[Cluster](), path); err != nil {
+		t.Errorf("%q is no path of the spec: %v", path, err)
+	}
+}
+
+var pathStep = regexp.MustCompile(`^(?:\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])`)
+
+// pathOf follows a path through the types of the spec.
+func pathOf(t reflect.Type, path string) error {
+	for path != "" {
+		m := pathStep.FindStringSubmatch(path)
+		if m == nil {
+			return fmt.Errorf("cannot read %q", path)
+		}
+		path = path[len(m[0]):]
+		kind, _, _ := strings.Cut(t.Name(), "[")
+		switch key := m[1] + m[3]; {
+		case kind == "Free":
+			return nil
+		case kind == "List" && m[2] != "":
+			items, _ := t.FieldByName("Items")
+			t = items.Type.Elem()
+		case kind == "Map" && key != "":
+			entries, _ := t.FieldByName("Entries")
+			value, _ := entries.Type.Elem().FieldByName("Value")
+			t = value.Type
+		default:
+			field, ok := fieldOf(t, key)
+			if !ok {
+				return fmt.Errorf("%s has no field %q", t, m[0])
+			}
+			t = field.Type
+		}
+	}
+	return nil
+}
+
+func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); key != "" && name == key {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
