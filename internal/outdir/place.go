@@ -1,0 +1,261 @@
+package outdir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"syscall"
+)
+
+// place puts the finished staging tree at the folder's place. When it returns nil the new tree stands there,
+// durably, and the old one is left under the name ready or aside; after an error the old one stands there.
+func (t *target) place(exists bool) error {
+	// The new name says that the tree is complete, which a later run relies on.
+	if err := t.rename(t.staging, t.ready); err != nil {
+		return err
+	}
+	if !exists {
+		return t.moveIn()
+	}
+	swap := func() error {
+		return t.do("exchange", t.path, func() error { return exchange(t.ready, t.path) })
+	}
+	err := swap()
+	if err != nil && exchangeUnsupported(err) {
+		return t.placeByRenames()
+	}
+	if err != nil {
+		return err
+	}
+	return t.settle(swap)
+}
+
+// placeByRenames is the exchange for systems that have none. Between the two renames nothing stands at the
+// folder's place; recover puts the old tree back if the run is killed there.
+func (t *target) placeByRenames() error {
+	if err := t.rename(t.path, t.aside); err != nil {
+		return err
+	}
+	back := func() error { return t.rename(t.aside, t.path) }
+	// The first rename has to be on the disk before the second, or a power cut could show the new tree
+	// and no old one, or neither.
+	if err := t.settle(back); err != nil {
+		return err
+	}
+	if err := t.moveIn(); err != nil {
+		return errors.Join(err, back())
+	}
+	return nil
+}
+
+// moveIn gives the ready tree the folder's place, where nothing stands.
+func (t *target) moveIn() error {
+	if err := t.rename(t.ready, t.path); err != nil {
+		return err
+	}
+	return t.settle(func() error { return t.rename(t.path, t.ready) })
+}
+
+// settle has the renames beside the folder on the disk, or undoes the last one.
+func (t *target) settle(undo func() error) error {
+	if err := t.do("sync", t.parent, func() error { return syncFolder(t.parent) }); err != nil {
+		return errors.Join(err, undo())
+	}
+	return nil
+}
+
+func (t *target) rename(from, to string) error {
+	return t.do("rename", from, func() error { return os.Rename(from, to) })
+}
+
+// exchangeUnsupported tells "this system or file system cannot exchange" from a failed exchange. The kernel
+// reports EINVAL for a file system that does not know the flag.
+func exchangeUnsupported(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL)
+}
+
+// recover removes what earlier runs left beside the folder, and takes back an exchange that was cut in two. It
+// needs the lock. Afterwards the folder is the old tree or the new one and nothing but the lock lies beside it.
+func (t *target) recover() error {
+	there := make(map[string]bool)
+	for _, name := range []string{t.path, t.staging, t.ready, t.aside} {
+		info, err := os.Lstat(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return t.fail("look at", name, err)
+		}
+		if there[name] = err == nil; err == nil && name != t.path && !(info.IsDir() && ownedByUser(info)) {
+			return fmt.Errorf("%s: %s is in the way and was not left by a run of this user: move it elsewhere", t.name, name)
+		}
+	}
+	if there[t.staging] {
+		if err := t.removeTree(t.staging); err != nil {
+			return err
+		}
+	}
+	if !there[t.path] && there[t.aside] { // cut between the two renames
+		if err := t.rename(t.aside, t.path); err != nil {
+			return err
+		}
+		there[t.aside], there[t.path] = false, true
+	}
+	for _, name := range []string{t.ready, t.aside} {
+		if err := t.dispose(name, there[name], there[t.path]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dispose removes a complete tree beside the folder. Without a folder there is nothing to bring over: the
+// tree never was in place, or the user removed the folder since.
+func (t *target) dispose(name string, there, folderThere bool) error {
+	switch {
+	case !there:
+		return nil
+	case !folderThere:
+		return t.removeTree(name)
+	}
+	return t.clear(name)
+}
+
+// removeTree removes a tree that holds nothing but what a run put there.
+func (t *target) removeTree(root string) error {
+	return t.do("remove", root, func() error {
+		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				return os.Chmod(name, folderMode) // a foreign folder may forbid removing its content
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return os.RemoveAll(root)
+	})
+}
+
+// clearing removes a tree that stood, or may have stood, at the folder's place. Somebody may have added or
+// saved a file there after the run had looked at it, so only muster's own files, and what the folder has as
+// well, are removed; the rest moves into the folder. A file that was deleted from the folder after a kill
+// at this point can thus come back once, which is better than to lose one.
+type clearing struct {
+	t     *target
+	root  string
+	own   map[string]bool // muster's files in root
+	above map[string]bool // and their folders
+	live  map[string]bool // muster's files in the folder
+}
+
+// clear removes the tree at root in the way that clearing describes. The manifest goes last: a run that is
+// killed before leaves the next one able to tell whose the files are.
+func (t *target) clear(root string) error {
+	m, _, err := t.loadManifest(root)
+	if err != nil {
+		return err
+	}
+	live, _, err := t.loadManifest(t.path)
+	if err != nil {
+		return err
+	}
+	c := clearing{t: t, root: root, own: m.paths(), live: live.paths()}
+	c.above = foldersOf(c.own)
+	if err := c.folder(""); err != nil {
+		return err
+	}
+	err = c.remove(manifestName)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return c.remove("")
+}
+
+func (m Manifest) paths() map[string]bool {
+	paths := make(map[string]bool, len(m.Files))
+	for _, e := range m.Files {
+		paths[e.Path] = true
+	}
+	return paths
+}
+
+func (c *clearing) remove(rel string) error {
+	name := c.t.in(c.root, rel)
+	return c.t.do("remove", name, func() error { return os.Remove(name) })
+}
+
+// folder empties one folder of the tree, but for the manifest.
+func (c *clearing) folder(rel string) error {
+	name := c.t.in(c.root, rel)
+	if !c.above[rel] && rel != "" { // a foreign folder may forbid removing its content
+		if err := c.t.do("chmod", name, func() error { return os.Chmod(name, folderMode) }); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(name)
+	if err != nil {
+		return c.t.fail("read", name, err)
+	}
+	for _, e := range entries {
+		p := path.Join(rel, e.Name())
+		switch {
+		case p == manifestName:
+			continue
+		case e.IsDir():
+			err = c.subfolder(p)
+		case c.own[p]:
+			err = c.remove(p)
+		default:
+			err = c.foreign(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *clearing) subfolder(p string) error {
+	if !c.above[p] {
+		if _, err := os.Lstat(c.t.in(c.t.path, p)); errors.Is(err, fs.ErrNotExist) {
+			return c.bringOver(p)
+		}
+	}
+	if err := c.folder(p); err != nil {
+		return err
+	}
+	return c.remove(p)
+}
+
+// foreign deals with one file of somebody else's.
+func (c *clearing) foreign(p string) error {
+	from, to := c.t.in(c.root, p), c.t.in(c.t.path, p)
+	left, err := os.Lstat(from)
+	if err != nil {
+		return c.t.fail("look at", from, err)
+	}
+	carried, err := os.Lstat(to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c.bringOver(p)
+	case err != nil:
+		return c.t.fail("look at", to, err)
+	case c.live[p] || left.Mode().Type() != carried.Mode().Type():
+		return fmt.Errorf("%s: %s appeared while a run was writing and its place is taken now: move it away, then run again", c.t.name, from)
+	case left.ModTime().After(carried.ModTime()):
+		return c.bringOver(p)
+	}
+	return c.remove(p)
+}
+
+// bringOver moves something of somebody else's into the folder.
+func (c *clearing) bringOver(p string) error {
+	to := c.t.in(c.t.path, p)
+	return c.t.do("rename", to, func() error {
+		if err := os.MkdirAll(filepath.Dir(to), folderMode); err != nil {
+			return err
+		}
+		return os.Rename(c.t.in(c.root, p), to)
+	})
+}

@@ -1,0 +1,245 @@
+package outdir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestModesWhateverTheUmask(t *testing.T) {
+	for _, umask := range []int{0, 0o022, 0o077, 0o277, 0o777} {
+		t.Run(fmt.Sprintf("%04o", umask), func(t *testing.T) {
+			base := t.TempDir()
+			must(t, os.Chmod(base, 0o775|os.ModeSetgid))
+			out := filepath.Join(base, "out")
+			old := unix.Umask(umask)
+			_, err := Write(out, []File{text("nodes/a/user-data", "A")}, Options{})
+			unix.Umask(old)
+			must(t, err)
+			for rel, got := range snapshot(t, out) {
+				want := "-rw------- "
+				if rel == "." || rel == "nodes" || rel == "nodes/a" {
+					want = "drwx------ "
+				}
+				if !strings.HasPrefix(got, want) {
+					t.Errorf("%s is %s, want %s", rel, got, want)
+				}
+			}
+		})
+	}
+}
+
+// mount mounts something for the time of the test.
+func mount(t *testing.T, source, at, kind string, flags uintptr, data string) {
+	t.Helper()
+	if err := unix.Mount(source, at, kind, flags, data); err != nil {
+		t.Fatalf("mount at %s: %v", at, err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil && err != unix.EINVAL {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDiskFull(t *testing.T) {
+	many := make([]File, 400)
+	for i := range many {
+		many[i] = text(fmt.Sprintf("nodes/%03d/user-data", i), "x")
+	}
+	for name, c := range map[string]struct {
+		limit string
+		next  []File
+	}{
+		"blocks": {"size=1m", []File{text("a", "A2"), text("b", "B"), {"nodes/c/seed.iso", bytes.Repeat([]byte("c"), 2<<20)}}},
+		"inodes": {"nr_inodes=300", many},
+	} {
+		for _, serial := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, serial=%v", name, serial), func(t *testing.T) {
+				disk := t.TempDir()
+				mount(t, "tmpfs", disk, "tmpfs", 0, c.limit)
+				out := filepath.Join(disk, "out")
+				mustWrite(t, out, text("a", "A"), text("b", "B"))
+				put(t, filepath.Join(out, "notes"), "mine")
+				before := snapshot(t, disk)
+				opts := Options{}
+				if serial {
+					opts.Op = refusing(false, false)
+				}
+				_, err := Write(out, c.next, opts)
+				wantError(t, err, out+": cannot ", ": no space left on device: free some space there or choose another -out")
+				if !errors.Is(err, syscall.ENOSPC) {
+					t.Errorf("the reason is lost: %v", err)
+				}
+				if strings.Contains(err.Error(), ".muster-") {
+					t.Errorf("the error names a temporary path: %v", err)
+				}
+				wantSame(t, "disk", before, snapshot(t, disk))
+				mustWrite(t, out, text("a", "A2"))
+			})
+		}
+	}
+}
+
+func TestReadOnlyFileSystem(t *testing.T) {
+	disk := t.TempDir()
+	mount(t, "tmpfs", disk, "tmpfs", 0, "size=1m")
+	out := filepath.Join(disk, "out")
+	mustWrite(t, out, text("a", "A"))
+	before := snapshot(t, disk)
+	must(t, unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, "size=1m"))
+	_, err := Write(out, []File{text("a", "B")}, Options{})
+	wantError(t, err, out+": cannot lock ", ": read-only file system: choose another -out, on a file system that can be written")
+	wantSame(t, "disk", before, snapshot(t, disk))
+	if _, err := Read(out); err != nil {
+		t.Errorf("Read: %v", err)
+	}
+	if _, err := Compare(out, []File{text("a", "B")}); err != nil {
+		t.Errorf("Compare: %v", err)
+	}
+}
+
+func TestMounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		mount func(t *testing.T, base, out string)
+		want  string
+	}{
+		"the folder": {func(t *testing.T, base, out string) { mount(t, "tmpfs", out, "tmpfs", 0, "") },
+			": is a mount point and cannot be replaced as a whole: choose a folder in it, such as "},
+		"the folder, bound": {func(t *testing.T, base, out string) { mount(t, out, out, "", unix.MS_BIND, "") },
+			": is a mount point and cannot be replaced as a whole"},
+		"a file system in it": {func(t *testing.T, base, out string) {
+			must(t, os.Mkdir(filepath.Join(out, "data"), 0o755))
+			mount(t, "tmpfs", filepath.Join(out, "data"), "tmpfs", 0, "")
+			put(t, filepath.Join(out, "data/precious"), "p")
+		}, ": data is a mount point inside the folder, which is replaced as a whole: unmount it"},
+		"a folder bound into it": {func(t *testing.T, base, out string) {
+			put(t, filepath.Join(base, "data/precious"), "p")
+			must(t, os.Mkdir(filepath.Join(out, "nodes/data"), 0o755))
+			mount(t, filepath.Join(base, "data"), filepath.Join(out, "nodes/data"), "", unix.MS_BIND, "")
+		}, ": nodes/data is a mount point"},
+		"a file bound over one of ours": {func(t *testing.T, base, out string) {
+			put(t, filepath.Join(base, "data/precious"), "p")
+			mount(t, filepath.Join(base, "data/precious"), filepath.Join(out, "nodes/a"), "", unix.MS_BIND, "")
+		}, ": nodes/a is a mount point"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			out := filepath.Join(base, "out")
+			mustWrite(t, out, text("nodes/a", "A"))
+			c.mount(t, base, out)
+			before := snapshot(t, base)
+			_, err := Write(out, []File{text("nodes/a", "B")}, Options{})
+			wantError(t, err, out+c.want)
+			wantSame(t, "everything", before, snapshot(t, base))
+		})
+	}
+	t.Run("a folder inside a mount point", func(t *testing.T) {
+		base := t.TempDir()
+		mount(t, "tmpfs", base, "tmpfs", 0, "")
+		must(t, os.Mkdir(filepath.Join(base, "out"), 0o755))
+		mustWrite(t, filepath.Join(base, "out"), text("a", "A"))
+	})
+}
+
+const somebody = 65534 // a user without rights
+
+// asSomebody makes a folder that belongs to an ordinary user.
+func asSomebody(t *testing.T) string {
+	t.Helper()
+	base := t.TempDir()
+	for dir := base; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		must(t, os.Chmod(dir, 0o755))
+	}
+	must(t, os.Chown(base, somebody, somebody))
+	return base
+}
+
+func (run childRun) asUser(t *testing.T) childResult {
+	t.Helper()
+	run.KillAt, run.UID = -1, somebody
+	res, killed := run.start(t)
+	if killed {
+		t.Fatal("killed")
+	}
+	return res
+}
+
+func TestOrdinaryUser(t *testing.T) {
+	base := asSomebody(t)
+	out := filepath.Join(base, "out")
+	if res := (childRun{Dir: out, Files: oldFiles}).asUser(t); res.Err != "" {
+		t.Fatal(res.Err)
+	}
+	// Folders that forbid changes, and a file of root's that may not be linked.
+	put(t, filepath.Join(out, "mine/notes"), "n")
+	must(t, os.Chown(filepath.Join(out, "mine"), somebody, somebody))
+	must(t, os.Chmod(filepath.Join(out, "mine"), 0o555))
+	put(t, filepath.Join(out, "nodes/a/notes"), "r")
+	must(t, os.Chown(filepath.Join(out, "mine/notes"), somebody, somebody))
+	must(t, os.Chown(filepath.Join(out, "nodes/a/notes"), somebody, somebody))
+	res := childRun{Dir: out, Files: newFiles}.asUser(t)
+	if res.Err != "" || !res.Result.Written {
+		t.Fatalf("%+v", res)
+	}
+	wantSame(t, "kept", []string{"mine/notes", "nodes/a/notes"}, res.Result.Kept)
+	wantSame(t, "folder", `dr-xr-xr-x ""`, snapshot(t, out)["mine"])
+	wantNoLeftovers(t, out)
+	before := snapshot(t, base)
+
+	t.Run("parent cannot be written", func(t *testing.T) {
+		must(t, os.Chmod(base, 0o555))
+		defer os.Chmod(base, 0o755)
+		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
+		wantError(t, errors.New(res.Err), out+": cannot lock ", ": permission denied: make the folder and its parent writable for this user, or choose another -out")
+	})
+	t.Run("folder cannot be read", func(t *testing.T) {
+		must(t, os.Chmod(filepath.Join(out, "mine"), 0))
+		defer os.Chmod(filepath.Join(out, "mine"), 0o555)
+		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
+		wantError(t, errors.New(res.Err), out+": cannot read mine: permission denied")
+	})
+	t.Run("folder of another user inside", func(t *testing.T) {
+		must(t, os.Chown(filepath.Join(out, "mine"), 0, 0))
+		defer os.Chown(filepath.Join(out, "mine"), somebody, somebody)
+		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
+		wantError(t, errors.New(res.Err), out+": cannot chmod mine: operation not permitted: run gen as the owner of the folder")
+	})
+	t.Run("leftover of another user", func(t *testing.T) {
+		put(t, filepath.Join(base, ".out.muster-swap/evil"), "e")
+		defer os.RemoveAll(filepath.Join(base, ".out.muster-swap"))
+		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
+		wantError(t, errors.New(res.Err), ".out.muster-swap is in the way and was not left by a run of this user")
+	})
+	wantSame(t, "everything", before, snapshot(t, base))
+}
+
+// What is not a file, folder or symlink is linked like a file.
+func TestForeignPipeIsKept(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	mustWrite(t, out, text("a", "A"))
+	must(t, unix.Mkfifo(filepath.Join(out, "pipe"), 0o640))
+	before := lstat(t, filepath.Join(out, "pipe"))
+	mustWrite(t, out, text("a", "B"))
+	if !os.SameFile(before, lstat(t, filepath.Join(out, "pipe"))) {
+		t.Error("the pipe is another one")
+	}
+	wantNoLeftovers(t, out)
+}
+
+// A link put at the lock's name by somebody else must not make the run open what it leads to.
+func TestLockIsNotFollowed(t *testing.T) {
+	base := t.TempDir()
+	out := filepath.Join(base, "out")
+	must(t, os.Symlink("victim", filepath.Join(base, ".out.muster-lock")))
+	_, err := Write(out, []File{text("a", "A")}, Options{})
+	wantError(t, err, out+": cannot lock ")
+	wantSame(t, "everything", 2, len(snapshot(t, base)))
+}

@@ -1,0 +1,28 @@
+//go:build unix && !linux
+
+package outdir
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+)
+
+// exchange is not to be had here; the run then moves the trees one after the other.
+func exchange(a, b string) error { return errors.ErrUnsupported }
+
+// syncTree has everything below root on the disk, one file after the other.
+func syncTree(root string) error {
+	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !(d.IsDir() || d.Type().IsRegular()) {
+			return err
+		}
+		if err := syncFolder(name); !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		return nil // not readable, so not written by this run but linked: it was on the disk before
+	})
+}
+
+// isMountPoint says whether another file system is mounted at name.
+func isMountPoint(name string) (bool, error) { return differsFromParent(name) }
