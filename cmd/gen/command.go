@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/generate"
+	"muster/internal/outdir"
+	"muster/internal/problem"
+)
+
+// The exit codes of gen.
+const (
+	exitGood     = 0
+	exitProblems = 1 // the spec has problems
+	exitUsage    = 2
+	exitOther    = 3
+)
+
+var (
+	// errProblems ends a run whose problems have been printed.
+	errProblems = errors.New("the spec has problems")
+	errUsage    = errors.New("usage")
+)
+
+// options are the flags of all commands.
+type options struct {
+	spec, out, format string
+	strict            bool
+	stdout, stderr    io.Writer
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o := &options{stdout: stdout, stderr: stderr}
+	root := o.root()
+	args, err := normalise(root, args)
+	if err == nil {
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
+	switch {
+	case err == nil:
+		return exitGood
+	case errors.Is(err, errProblems):
+		return exitProblems
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(stderr, "gen: %v\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "gen: %v\n", err)
+		return exitOther
+	}
+}
+
+// usageError is a mistake on the command line.
+func usageError(format string, args ...any) error {
+	return fmt.Errorf(format+" (%w: gen -spec cluster.yaml -out out/; gen -help tells more)", append(args, errUsage)...)
+}
+
+func (o *options) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gen -spec cluster.yaml -out out/",
+		Short: "Render the documents that a cluster's machines boot with",
+		Long: `gen reads one cluster spec and renders, per role and per node, the cloud-init or Ignition document that each
+machine boots with. The folder is exchanged as a whole: a run that fails leaves the old one.
+
+Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
+		Args:          noArguments,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(*cobra.Command, []string) error { return o.generate() },
+	}
+	root.SetOut(o.stdout)
+	root.SetErr(o.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%v", err) })
+	root.PersistentFlags().BoolP("help", "h", false, "show help")
+	o.specFlags(root)
+	root.Flags().StringVar(&o.out, "out", "out", "folder to write")
+	root.AddCommand(o.check(), o.profiles(), o.init())
+	return root
+}
+
+// specFlags are the flags of every command that reads a spec.
+func (o *options) specFlags(c *cobra.Command) {
+	c.Flags().StringVar(&o.spec, "spec", "", "the cluster spec")
+	c.Flags().BoolVar(&o.strict, "strict", false, "let warnings fail the run")
+	c.Flags().StringVar(&o.format, "format", "text", "how problems are printed: text or json")
+	_ = c.MarkFlagFilename("spec", "yaml", "yml") // the flag stands above
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	if near := problem.Nearest(args[0], names); near != "" {
+		return usageError("%q is no command, did you mean %q?", args[0], near)
+	}
+	return usageError("%q is neither a flag nor a command", args[0])
+}
+
+// generate is the main job.
+func (o *options) generate() error {
+	result, err := o.read()
+	if err != nil {
+		return err
+	}
+	if result.SpecIn(o.out) {
+		return fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
+	}
+	written, err := outdir.Write(o.out, result.Tree, outdir.Options{})
+	if err != nil {
+		return err
+	}
+	for _, name := range written.EditedByHand {
+		fmt.Fprintf(o.stderr, "gen: %s/%s had been edited by hand and was replaced; say it in the spec instead (files, units, patches)\n", o.out, name)
+	}
+	if !written.Written {
+		fmt.Fprintf(o.stderr, "gen: %s is up to date: %s\n", o.out, count(result))
+		return nil
+	}
+	fmt.Fprintf(o.stderr, "gen: wrote %s: %s; %d files added, %d changed, %d removed\n", o.out, count(result), len(written.Added), len(written.Changed), len(written.Removed))
+	return nil
+}
+
+func count(r *generate.Result) string {
+	return fmt.Sprintf("%d nodes, %d pools", len(r.Cluster.Spec.Nodes.Items), len(r.Cluster.Spec.Pools.Items))
+}
+
+// read runs all stages and prints the problems.
+func (o *options) read() (*generate.Result, error) {
+	if o.spec == "" {
+		return nil, usageError("no spec is named")
+	}
+	if o.format != "text" && o.format != "json" {
+		return nil, usageError("-format is text or json, not %q", o.format)
+	}
+	var problems problem.List
+	result, err := generate.FromFile(o.spec, &problems)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.print(&problems, result.Sources); err != nil {
+		return nil, err
+	}
+	if problems.Failed() || o.strict && problems.Count(problem.Warning) > 0 {
+		return nil, errProblems
+	}
+	return result, nil
+}
+
+// print writes the problems: as text for people on stderr, as JSON for editors on stdout.
+func (o *options) print(problems *problem.List, sources map[string][]byte) error {
+	found := problems.Sorted()
+	if o.format == "json" {
+		return problem.JSON(o.stdout, found)
+	}
+	style := problem.Style{}
+	if isTerminal(o.stderr) {
+		style = problem.Style{Source: sources, Color: os.Getenv("NO_COLOR") == ""}
+	}
+	if err := problem.Print(o.stderr, found, style); err != nil {
+		return err
+	}
+	if errs, warnings := problems.Count(problem.Error), problems.Count(problem.Warning); errs+warnings > 0 {
+		fmt.Fprintf(o.stderr, "gen: %d errors, %d warnings\n", errs, warnings)
+	}
+	return nil
+}
+
+// isTerminal reports whether w is a terminal's file.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (o *options) check() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check -spec cluster.yaml",
+		Short: "Report every problem of a spec and write nothing",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := o.read()
+			return err
+		},
+	}
+	o.specFlags(c)
+	return c
+}

@@ -1,0 +1,115 @@
+package generate
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"muster/internal/media"
+	"muster/internal/node"
+	"muster/internal/outdir"
+	"muster/internal/plan"
+	"muster/internal/problem"
+	"muster/internal/render"
+)
+
+// documents encodes every machine and adds what people and boot media need beside the document.
+func (g *generator) documents() error {
+	for _, m := range g.Machines {
+		folder := path.Join("nodes", m.Config.Name)
+		if m.Config.Pool {
+			folder = path.Join("pools", m.Config.Name)
+		}
+		doc, err := render.Encode(m.Profile.Format.V, render.Butane{Variant: m.Profile.Butane.Variant.V, Version: m.Profile.Butane.Version.V}, m.Config)
+		if err != nil {
+			if !g.blame(err) {
+				return fmt.Errorf("the document of %s: %w", m.Config.Name, err)
+			}
+			continue
+		}
+		g.checkSize(m, doc)
+		for _, f := range doc.Files {
+			g.add(path.Join(folder, f.Name), f.Data)
+		}
+		if err := g.seed(folder, m, doc); err != nil {
+			return fmt.Errorf("the seed of %s: %w", m.Config.Name, err)
+		}
+		g.readable(folder, m.Config)
+	}
+	return nil
+}
+
+func (g *generator) add(name string, data []byte) {
+	g.Tree = append(g.Tree, outdir.File{Path: name, Data: data})
+}
+
+// blame adds what an encoder complained of to the problems, at the lines of the spec that caused it.
+func (g *generator) blame(err error) bool {
+	var rejected *render.Refused
+	if !errors.As(err, &rejected) {
+		return false
+	}
+	for _, p := range rejected.Problems {
+		g.problems.Add(p)
+	}
+	return true
+}
+
+// seed adds the NoCloud medium of a node that boots with cloud-init.
+func (g *generator) seed(folder string, m plan.Machine, doc render.Document) error {
+	if m.Profile.Format.V != "cloud-init" || m.Config.Pool {
+		return nil
+	}
+	var files []media.File
+	for _, f := range doc.Files {
+		files = append(files, media.File{Name: f.Name, Mode: 0o600, Data: f.Data})
+	}
+	iso, err := media.ISO("cidata", files)
+	if err != nil {
+		return err
+	}
+	g.add(path.Join(folder, "seed.iso"), iso)
+	return nil
+}
+
+// readable adds every file that the document embeds, so that a change is reviewed as text.
+func (g *generator) readable(folder string, c node.Config) {
+	for _, f := range c.Files {
+		g.add(path.Join(folder, "files", f.Path), f.Contents)
+	}
+	for _, u := range c.Units {
+		if u.Contents != "" {
+			g.add(path.Join(folder, "files/etc/systemd/system", u.Name), []byte(u.Contents))
+		}
+		for _, d := range u.DropIns {
+			g.add(path.Join(folder, "files/etc/systemd/system", u.Name+".d", d.Name), []byte(d.Contents))
+		}
+	}
+}
+
+// limits are the sizes of user data in bytes that platforms take, by their documentation: EC2 16 KiB before base64, OpenStack
+// 64 KiB after base64, Azure 64 KiB before base64, GCE 256 KiB a metadata value, vSphere (guestinfo) 64 KiB.
+var limits = map[string]int{"ec2": 16 << 10, "openstack": 65535 / 4 * 3, "azure": 64 << 10, "gce": 256 << 10, "vsphere": 64 << 10}
+
+// checkSize refuses a document that the machine's platform would refuse.
+func (g *generator) checkSize(m plan.Machine, doc render.Document) {
+	platform := m.Target.Platform
+	limit, limited := limits[platform.V]
+	if size := len(doc.Files[0].Data); limited && size > limit {
+		g.problems.Add(problem.Problem{
+			Severity: problem.Error, At: nearest(platform.At, m.Config.At),
+			Message: fmt.Sprintf("the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, limit),
+			Instead: "move large files to a URL (files[].source with sha256)",
+		})
+	}
+}
+
+// nearest is the first place that a line of the spec holds.
+func nearest(places ...problem.At) problem.At {
+	for _, at := range places {
+		if at.Known() {
+			return at
+		}
+	}
+	return places[0]
+}

@@ -1,0 +1,150 @@
+// Package generate owns the way from a spec file to the tree of out/: it reads what the spec names, runs the stages in
+// order, and packages the documents. It writes nothing and prints nothing.
+package generate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"muster/internal/decode"
+	"muster/internal/kube"
+	"muster/internal/outdir"
+	"muster/internal/plan"
+	"muster/internal/problem"
+	"muster/internal/spec"
+	"muster/profiles"
+)
+
+// Result is what a spec comes to.
+type Result struct {
+	Cluster  *spec.Cluster
+	Machines []plan.Machine
+	// Tree is every file of out/ but the manifest.
+	Tree []outdir.File
+	// Sources are the files that were read, by the name that problems give them, for the printer.
+	Sources map[string][]byte
+}
+
+// FromFile runs all stages on the spec at path. What is wrong with the spec goes into problems; the error is for all
+// that is not the spec's fault (it cannot be read). Result is complete only when there is neither.
+func FromFile(path string, problems *problem.List) (*Result, error) {
+	problems.File = path
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the spec cannot be read: %w", err)
+	}
+	g := &generator{path: path, problems: problems, Result: Result{Cluster: &spec.Cluster{}, Sources: map[string][]byte{path: data}}}
+	decode.Into(g.Cluster, data, problems)
+	loaded := g.profiles()
+	facts := factsOf(loaded)
+	g.Cluster.Default(facts)
+	g.Cluster.Validate(facts, problems)
+	if problems.Failed() {
+		return &g.Result, nil
+	}
+	g.Machines = plan.Build(plan.Input{Cluster: g.Cluster, Profiles: loaded, ReadFile: g.readFile}, problems)
+	if problems.Failed() {
+		return &g.Result, nil
+	}
+	err = g.documents()
+	return &g.Result, err
+}
+
+// generator is one run.
+type generator struct {
+	Result
+	path     string
+	problems *problem.List
+}
+
+// profiles reads every profile that a target names. A profile that cannot be found or read is a problem at the line that
+// names it; the validator is silent about the targets that use it.
+func (g *generator) profiles() map[string]*profiles.Profile {
+	loaded := map[string]*profiles.Profile{}
+	tried := map[string]bool{}
+	for _, t := range g.Cluster.Targets() {
+		name := t.Profile.V
+		if !t.Profile.Set || tried[name] {
+			continue
+		}
+		tried[name] = true
+		if p := g.profile(t.Profile); p != nil {
+			loaded[name] = p
+		}
+	}
+	return loaded
+}
+
+// profile reads one profile; a built-in name that is not there is left to the validator, which knows what was meant.
+func (g *generator) profile(name spec.Value[string]) *profiles.Profile {
+	file, data := name.V+".yaml", []byte(nil)
+	var err error
+	if spec.ProfileIsPath(name.V) {
+		file = g.beside(name.V)
+		data, err = os.ReadFile(file)
+	} else {
+		data, err = profiles.Builtin.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+			return nil
+		}
+	}
+	if err != nil {
+		g.problems.Errorf(name.At, "name a profile's file beside the spec", "the profile cannot be read: %v", err)
+		return nil
+	}
+	before := g.problems.Count(problem.Error)
+	p := profiles.Read(data, file, g.problems)
+	g.Sources[file] = data
+	if g.problems.Count(problem.Error) > before {
+		return nil
+	}
+	return p
+}
+
+// beside is a path named in the spec, seen from where the program runs.
+func (g *generator) beside(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(g.path), name)
+}
+
+func (g *generator) readFile(name string) ([]byte, error) { return os.ReadFile(g.beside(name)) }
+
+// factsOf tells the validator what it has to know of the profiles.
+func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
+	facts := spec.Facts{Builtin: profiles.Names(profiles.Builtin), Profiles: map[string]spec.ProfileFacts{}}
+	for name, p := range loaded {
+		f := spec.ProfileFacts{
+			Format: p.Format.V, Runtime: p.Runtime.V, PackageManager: p.Packages.Manager.V, FirewallManager: p.Firewall.Manager.V,
+			ScriptsDir: p.Paths.Scripts.V, DefaultVersion: p.Kubernetes.Default.V,
+			MinMinor: kube.MinorOf(p.Kubernetes.Min.V), MaxMinor: kube.MinorOf(p.Kubernetes.Max.V),
+		}
+		for _, e := range p.Binaries.Entries {
+			f.PinnedVersions = append(f.PinnedVersions, e.Key)
+		}
+		facts.Profiles[name] = f
+	}
+	return facts
+}
+
+// SpecIn reports whether a file that was read lies in a folder: writing there would destroy it.
+func (r *Result) SpecIn(folder string) bool {
+	root, err := filepath.Abs(folder)
+	if err != nil {
+		return false
+	}
+	for name := range r.Sources {
+		file, err := filepath.Abs(name)
+		if err != nil {
+			continue
+		}
+		if rel, err := filepath.Rel(root, file); err == nil && filepath.IsLocal(rel) {
+			return true
+		}
+	}
+	return false
+}

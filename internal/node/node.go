@@ -1,0 +1,135 @@
+// Package node owns the neutral description of one machine, or of one pool of machines: what lies on its disk, which
+// units run, who may log in and how its network is set up. A plan makes it, the encoders turn it into cloud-init or
+// Ignition, and nothing in it belongs to either format. It imports nothing of ours but the place type that lets an
+// encoder's complaint stand at the line of the spec that caused it.
+package node
+
+import (
+	"io/fs"
+	"net/netip"
+
+	"muster/internal/problem"
+)
+
+// Config is everything that one document says. All slices are in the order in which they are written.
+type Config struct {
+	// Name is the node's or the pool's name, unique within its kind.
+	Name string
+	// Pool is true when any number of machines boot from the document; it then sets no hostname.
+	Pool bool
+	// InstanceID is cloud-init's instance-id: it never changes with the spec, since a new one would run everything again.
+	InstanceID string
+	// Hostname is the static hostname; empty leaves it to the platform.
+	Hostname string
+
+	Files   []File
+	Units   []Unit
+	Users   []User
+	Network *Network
+
+	// Start is the unit that the document starts at the machine's first boot and that later boots start by themselves.
+	Start string
+	// Done is the path of a file that stands once the machine has finished: nothing is repaired after that.
+	Done string
+
+	// At is the place of the node or pool in the spec.
+	At problem.At
+}
+
+// File is one file on the machine. Folders above it are made as needed (root:root, 0755).
+type File struct {
+	// Path is absolute and clean.
+	Path string
+	Mode fs.FileMode
+	// Owner and Group are names; empty means root.
+	Owner, Group string
+	Contents     []byte
+	// Secret marks contents that must not be shown by diff, explain or an error.
+	Secret bool
+	// Template names the file of the templates folder that the contents come from; empty for encoded structures.
+	Template string
+	// At is the line of the spec that caused the file; unknown for what every machine gets.
+	At problem.At
+}
+
+// Unit is one systemd unit. A unit with neither contents nor drop-ins names one that the operating system brings.
+type Unit struct {
+	Name     string
+	Contents string
+	DropIns  []DropIn
+	// Enabled: nil leaves the unit as the operating system has it.
+	Enabled *bool
+	Mask    bool
+	At      problem.At
+}
+
+// DropIn is a file in the unit's .d folder.
+type DropIn struct {
+	Name     string
+	Contents string
+}
+
+// User is someone who may log in.
+type User struct {
+	Name string
+	// PasswordHash is a crypt(3) hash; empty locks the password.
+	PasswordHash      string
+	SSHAuthorizedKeys []string
+	Groups            []string
+	Shell             string
+	At                problem.At
+}
+
+// Network is the machine's static network in netplan's terms. A nil Network leaves the machine to DHCP.
+type Network struct {
+	Ethernets []Ethernet
+	Bonds     []Bond
+	VLANs     []VLAN
+}
+
+// Link is what every kind of interface has.
+type Link struct {
+	// Name is the interface's name in the system, and the name that bonds and VLANs refer to it by.
+	Name        string
+	DHCP4       bool
+	Addresses   []netip.Prefix
+	Gateway     netip.Addr
+	Routes      []Route
+	Nameservers []netip.Addr
+	Search      []string
+	// MTU in bytes; 0 leaves the kernel's.
+	MTU int
+	At  problem.At
+}
+
+// Ethernet is a physical interface, found by its name or, if set, by its MAC address (lower case, colons).
+type Ethernet struct {
+	Link
+	MAC string
+}
+
+// Bond joins several interfaces.
+type Bond struct {
+	Link
+	Interfaces []string
+	// Mode is the kernel's bonding mode (active-backup, 802.3ad, …).
+	Mode string
+	// MIIMonitorMillis is the link check interval in milliseconds; 0 leaves the kernel's.
+	MIIMonitorMillis int
+	LACPRate         string
+	TransmitHash     string
+}
+
+// VLAN is a tagged interface over another.
+type VLAN struct {
+	Link
+	ID     int
+	Parent string
+}
+
+// Route is one static route.
+type Route struct {
+	To     netip.Prefix
+	Via    netip.Addr
+	Metric int
+}

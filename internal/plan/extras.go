@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"muster/internal/node"
+)
+
+// profileExtras adds the files and units that the operating system makes necessary.
+func (m *machine) profileExtras() {
+	for _, f := range m.profile.Files.Items {
+		m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Contents: []byte(f.Contents.V)})
+	}
+	for _, u := range m.profile.Units.Items {
+		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: enabled(u.Enabled.Set, u.Enabled.V)}
+		for _, d := range u.DropIns.Items {
+			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
+		}
+		m.unit(unit)
+	}
+}
+
+// unit adds a unit, or lays it over one of the same name that is there already.
+func (m *machine) unit(u node.Unit) {
+	for i := range m.config.Units {
+		known := &m.config.Units[i]
+		if known.Name != u.Name {
+			continue
+		}
+		known.DropIns = append(known.DropIns, u.DropIns...)
+		if u.Contents != "" {
+			known.Contents = u.Contents
+		}
+		if u.Enabled != nil {
+			known.Enabled = u.Enabled
+		}
+		known.Mask = known.Mask || u.Mask
+		known.At = u.At
+		return
+	}
+	m.config.Units = append(m.config.Units, u)
+}
+
+// extraFiles adds the spec's own files: those whose contents are here into the document, those with a URL to what the
+// machine fetches.
+func (m *machine) extraFiles() {
+	var paths, urls, digests, modes, owners []string
+	for _, f := range m.Files.Items {
+		owner, group, _ := strings.Cut(f.Owner.V, ":")
+		switch {
+		case isURL(f.Source.V):
+			paths, urls, digests = append(paths, f.Path.V), append(urls, f.Source.V), append(digests, f.SHA256.V)
+			modes, owners = append(modes, modeText(f.Mode.V)), append(owners, ownerText(owner, group))
+		case f.Source.Set:
+			data, err := m.ReadFile(f.Source.V)
+			if err != nil {
+				m.problems.Errorf(f.Source.At, "name a file beside the spec", "the file cannot be read: %v", err)
+				continue
+			}
+			if sum := sha256.Sum256(data); f.SHA256.Set && hex.EncodeToString(sum[:]) != f.SHA256.V {
+				m.problems.Errorf(f.SHA256.At, "write "+hex.EncodeToString(sum[:])+", if the file is the one you mean", "%s has another digest", f.Source.V)
+			}
+			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, At: f.At})
+		default:
+			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: []byte(f.Contents.V), At: f.At})
+		}
+	}
+	for _, l := range []struct {
+		name  string
+		items []string
+	}{{"DOWNLOAD_PATHS", paths}, {"DOWNLOAD_URLS", urls}, {"DOWNLOAD_SHA256", digests}, {"DOWNLOAD_MODES", modes}, {"DOWNLOAD_OWNERS", owners}} {
+		m.conf.setList(l.name, l.items)
+	}
+}
+
+func isURL(text string) bool {
+	return strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")
+}
+
+// modeText is a file's mode in octal; 0644 where nothing is said.
+func modeText(text string) string {
+	if text == "" {
+		return "0644"
+	}
+	return text
+}
+
+func mode(text string) fs.FileMode {
+	bits, _ := strconv.ParseUint(modeText(text), 8, 32) // validated
+	m := fs.FileMode(bits & 0o777)
+	for bit, flag := range map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if bits&bit != 0 {
+			m |= flag
+		}
+	}
+	return m
+}
+
+func ownerText(owner, group string) string {
+	if owner == "" {
+		owner = "root"
+	}
+	if group == "" {
+		group = owner
+	}
+	return owner + ":" + group
+}
+
+func enabled(set, value bool) *bool {
+	if !set {
+		return nil
+	}
+	return &value
+}
+
+// extraUnits adds the spec's own units.
+func (m *machine) extraUnits() {
+	for _, u := range m.Units.Items {
+		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: enabled(u.Enabled.Set, u.Enabled.V), Mask: u.Mask.V, At: u.At}
+		for _, d := range u.DropIns.Items {
+			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
+		}
+		m.unit(unit)
+	}
+}
+
+// commands notes the commands around kubeadm.
+func (m *machine) commands() {
+	m.conf.setList("COMMANDS_BEFORE", values(m.Commands.Before))
+	m.conf.setList("COMMANDS_AFTER", values(m.Commands.After))
+}

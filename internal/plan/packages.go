@@ -1,0 +1,218 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"muster/internal/problem"
+)
+
+// repository is one package source, the profile's or the spec's.
+type repository struct {
+	name, file, url, suite string
+	components, exclude    []string
+	keys                   []gpgKey
+	at                     problem.At
+}
+
+type gpgKey struct{ url, fingerprint, file string }
+
+// packages writes the package sources (S12) and notes what is installed from them (S9, S11, S13).
+func (m *machine) packages() {
+	p := m.profile.Packages
+	if m.Packages.Preinstalled.V {
+		m.noteKeys(nil)
+		m.notePackages(false)
+		return
+	}
+	repositories := m.repositories()
+	var keys []gpgKey
+	for _, r := range repositories {
+		keys = append(keys, r.keys...)
+	}
+	if !m.Packages.GPGCheck.V {
+		keys = nil
+	}
+	m.noteKeys(keys)
+	m.notePackages(true)
+	switch p.Manager.V {
+	case "apt":
+		m.aptSources(repositories)
+	case "yum":
+		m.yumSources(repositories)
+	}
+}
+
+func (m *machine) noteKeys(keys []gpgKey) {
+	var urls, fingerprints, files []string
+	seen := map[gpgKey]bool{}
+	for _, k := range keys {
+		if !seen[k] {
+			seen[k] = true
+			urls, fingerprints, files = append(urls, k.url), append(fingerprints, k.fingerprint), append(files, k.file)
+		}
+	}
+	m.conf.setList("KEY_URLS", urls)
+	m.conf.setList("KEY_FINGERPRINTS", fingerprints)
+	m.conf.setList("KEY_FILES", files)
+}
+
+// notePackages notes the packages; with an image that holds them already there are none.
+func (m *machine) notePackages(install bool) {
+	p := m.profile.Packages
+	for _, l := range []struct {
+		name  string
+		items []string
+	}{
+		{"PACKAGES_BASE", m.fill(values(p.Base))}, {"PACKAGES_RUNTIME", m.fill(values(p.Runtime))},
+		{"PACKAGES_KUBERNETES", m.fill(values(p.Kubernetes))}, {"PACKAGES_HOLD", values(p.Hold)}, {"PACKAGES_EXTRA", values(m.Packages.Extra)},
+	} {
+		if !install {
+			l.items = nil
+		}
+		m.conf.setList(l.name, l.items)
+	}
+}
+
+// fill puts the Kubernetes version into the profile's texts.
+func (m *machine) fill(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i] = m.fillOne(t)
+	}
+	return out
+}
+
+func (m *machine) fillOne(text string) string {
+	return strings.NewReplacer("{version}", m.version.Number(), "{minor}", m.version.MinorNumber()).Replace(text)
+}
+
+// repositories are the profile's package sources, or the spec's in their place.
+func (m *machine) repositories() []repository {
+	var out []repository
+	if m.Packages.Source.V == "repositories" {
+		for _, r := range m.Packages.Repositories.Items {
+			repo := repository{name: r.Name.V, file: r.Name.V, url: r.BaseURL.V, suite: r.Suite.V, components: values(r.Components), at: r.At}
+			for _, k := range r.GPGKeys.Items {
+				repo.keys = append(repo.keys, m.key(len(repo.keys), repo.name, k.URL.V, k.Fingerprint.V))
+			}
+			out = append(out, repo)
+		}
+		return out
+	}
+	for _, r := range m.profile.Packages.Repositories.Items {
+		repo := repository{
+			name: r.Name.V, file: or(r.File, r.Name).V, url: m.fillOne(r.BaseURL.V), suite: r.Suite.V,
+			components: values(r.Components), exclude: values(r.Exclude), at: m.Packages.At,
+		}
+		for _, k := range r.GPGKeys.Items {
+			repo.keys = append(repo.keys, m.key(len(repo.keys), repo.file, m.fillOne(k.URL.V), k.Fingerprint.V))
+		}
+		out = append(out, repo)
+	}
+	return out
+}
+
+// key names the file that a checked key is kept in.
+func (m *machine) key(i int, name, url, fingerprint string) gpgKey {
+	folder := "/etc/apt/keyrings"
+	if m.profile.Packages.Manager.V == "yum" {
+		folder = "/etc/pki/rpm-gpg"
+	}
+	return gpgKey{url: url, fingerprint: fingerprint, file: path.Join(folder, fmt.Sprintf("muster-%s-%d.asc", name, i))}
+}
+
+// aptSources writes one file a source in apt's one-line form.
+func (m *machine) aptSources(repositories []repository) {
+	for _, r := range repositories {
+		option := "trusted=yes"
+		if m.Packages.GPGCheck.V {
+			option = "signed-by=" + strings.Join(keyFiles(r), ",")
+		}
+		suite := r.suite
+		if suite == "" {
+			suite = "/"
+		}
+		line := strings.TrimRight(fmt.Sprintf("deb [%s] %s %s %s", option, r.url, suite, strings.Join(r.components, " ")), " ")
+		m.text("/etc/apt/sources.list.d/"+r.file+".list", line+"\n", r.at)
+	}
+}
+
+// yumSources writes the sources, those of one file together; several keys stand on one logical line.
+func (m *machine) yumSources(repositories []repository) {
+	var order []string
+	texts := map[string]string{}
+	for _, r := range repositories {
+		check := "gpgcheck=0\n"
+		if m.Packages.GPGCheck.V {
+			// Package signatures are checked; mirrors' metadata often carries none that is current.
+			check = "gpgcheck=1\ngpgkey=" + "file://" + strings.Join(keyFiles(r), " file://") + "\n"
+		}
+		text := fmt.Sprintf("[%s]\nname=%s\nbaseurl=%s\nenabled=1\nrepo_gpgcheck=0\n%s", r.name, r.name, r.url, check)
+		if len(r.exclude) > 0 {
+			text += "exclude=" + strings.Join(r.exclude, " ") + "\n"
+		}
+		if texts[r.file] == "" {
+			order = append(order, r.file)
+		} else {
+			text = "\n" + text
+		}
+		texts[r.file] += text
+	}
+	for _, file := range order {
+		m.text("/etc/yum.repos.d/"+file+".repo", texts[file], m.Packages.At)
+	}
+}
+
+func keyFiles(r repository) []string {
+	out := make([]string, len(r.keys))
+	for i, k := range r.keys {
+		out[i] = k.file
+	}
+	return out
+}
+
+// binaries notes the programs that are fetched in place of packages (S13), each with a digest per architecture.
+func (m *machine) binaries() {
+	m.conf.set("BIN_DIR", m.profile.Paths.Bin.V)
+	var paths, extract []string
+	urls, digests := map[string][]string{}, map[string][]string{}
+	pinned, known := m.profile.Binaries.Get(m.version.String())
+	if m.profile.Binaries.Set && !known && !m.Packages.Preinstalled.V {
+		var versions []string
+		for _, e := range m.profile.Binaries.Entries {
+			versions = append(versions, e.Key)
+		}
+		m.problems.Errorf(m.Cluster.Spec.Kubernetes.Version.At, "write one of "+strings.Join(versions, ", ")+", or add its digests in a profile of your own",
+			"profile %s has no digests for Kubernetes %s", m.profile.Name.V, m.version)
+	}
+	if m.Packages.Preinstalled.V {
+		pinned.Items = nil
+	}
+	for _, b := range pinned.Items {
+		paths = append(paths, b.Path.V)
+		extract = append(extract, fmt.Sprint(b.Extract.V))
+		for _, arch := range []string{"amd64", "arm64"} {
+			source, _ := b.Sources.Get(arch) // empty where a program has no build for it; the script says so
+			urls[arch], digests[arch] = append(urls[arch], source.URL.V), append(digests[arch], source.SHA256.V)
+		}
+	}
+	m.conf.setList("BINARY_PATHS", paths)
+	m.conf.setList("BINARY_EXTRACT", extract)
+	for _, arch := range []string{"amd64", "arm64"} {
+		m.conf.setList("BINARY_URLS_"+strings.ToUpper(arch), urls[arch])
+		m.conf.setList("BINARY_SHA256_"+strings.ToUpper(arch), digests[arch])
+	}
+}
+
+// images notes the archives that are loaded before kubeadm runs (S19).
+func (m *machine) images() {
+	var paths, urls, digests []string
+	for _, a := range m.Images.Preload.Items {
+		paths, urls, digests = append(paths, a.Path.V), append(urls, a.URL.V), append(digests, a.SHA256.V)
+	}
+	m.conf.setList("IMAGE_PATHS", paths)
+	m.conf.setList("IMAGE_URLS", urls)
+	m.conf.setList("IMAGE_SHA256", digests)
+}

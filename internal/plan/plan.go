@@ -1,0 +1,129 @@
+// Package plan turns a checked spec and its profiles into the neutral description of each machine: which files lie on
+// it, which units run, who may log in. It decides everything that a document says and nothing of how it says it. What
+// it produces depends on its arguments alone.
+package plan
+
+import (
+	"muster/internal/kube"
+	"muster/internal/node"
+	"muster/internal/problem"
+	"muster/internal/spec"
+	"muster/profiles"
+)
+
+// Input is all that a plan is made of.
+type Input struct {
+	// Cluster has its defaults and has been validated without an error.
+	Cluster *spec.Cluster
+	// Profiles are the profiles that the cluster's targets name, by the name they use.
+	Profiles map[string]*profiles.Profile
+	// ReadFile reads a file named in the spec, relative to it.
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Machine is the plan of one document.
+type Machine struct {
+	Config  node.Config
+	Target  spec.Target
+	Profile *profiles.Profile
+}
+
+// Build plans every node and pool of the cluster, in the order of the spec. Problems that only planning can find (a
+// file beside the spec that is not there) are reported at the line that names it.
+func Build(in Input, problems *problem.List) []Machine {
+	var out []Machine
+	version, err := kube.Parse(in.Cluster.Spec.Kubernetes.Version.V)
+	if err != nil {
+		problems.Errorf(in.Cluster.Spec.Kubernetes.Version.At, "", "%v", err)
+		return nil
+	}
+	names := clusterNames(in.Cluster)
+	for _, target := range in.Cluster.Targets() {
+		m := &machine{
+			Input: in, Target: target, problems: problems, version: version, names: names,
+			profile: in.Profiles[target.Profile.V],
+		}
+		out = append(out, Machine{Config: m.build(), Target: target, Profile: m.profile})
+	}
+	return out
+}
+
+// machine is one target while it is planned.
+type machine struct {
+	Input
+	spec.Target
+	problems *problem.List
+	version  kube.Version
+	names    names
+	profile  *profiles.Profile
+
+	config node.Config
+	conf   conf
+}
+
+// Paths on every machine. The credentials and settings in etcFolder survive a power cut; stateFolder keeps what has been
+// done; runFolder is empty after each boot.
+const (
+	etcFolder     = "/etc/muster"
+	confFile      = etcFolder + "/node.conf"
+	initFile      = etcFolder + "/kubeadm-init.yaml"
+	joinFile      = etcFolder + "/kubeadm-join.yaml"
+	manifests     = etcFolder + "/manifests"
+	stateFolder   = "/var/lib/muster"
+	doneFile      = stateFolder + "/done"
+	runFolder     = "/run/muster"
+	discoveryFile = runFolder + "/discovery.conf"
+	sysctlFile    = "/etc/sysctl.d/kubernetes.conf"
+	modulesFile   = "/etc/modules-load.d/kubernetes.conf"
+)
+
+// build plans the machine part by part; the parts are independent of each other but for what they note in conf.
+func (m *machine) build() node.Config {
+	m.config = node.Config{
+		Name: m.Name.V, Pool: m.Pool != nil, At: m.At,
+		InstanceID: m.Cluster.Metadata.Name.V + "." + m.Name.V,
+		Start:      "muster.target", Done: doneFile,
+	}
+	if m.Node != nil {
+		m.config.Hostname = m.Name.V
+	}
+	m.conf = m.identity()
+	m.hosts()
+	m.kernel()
+	m.system()
+	m.network()
+	m.packages()
+	m.binaries()
+	m.runtime()
+	m.kubelet()
+	m.kubeadm()
+	m.cni()
+	m.images()
+	m.users()
+	m.profileExtras()
+	m.extraFiles()
+	m.extraUnits()
+	m.commands()
+	m.scripts()
+	m.file(node.File{Path: confFile, Mode: 0o600, Contents: m.conf.bytes()})
+	return m.config
+}
+
+// file adds a file to the machine. The validator refuses extra files where muster puts its own.
+func (m *machine) file(f node.File) {
+	m.config.Files = append(m.config.Files, f)
+}
+
+// text adds a readable file with the usual mode.
+func (m *machine) text(path, contents string, at problem.At) {
+	m.file(node.File{Path: path, Mode: 0o644, Contents: []byte(contents), At: at})
+}
+
+// values returns the strings of a list.
+func values(l spec.List[spec.Value[string]]) []string {
+	out := make([]string, len(l.Items))
+	for i, v := range l.Items {
+		out[i] = v.V
+	}
+	return out
+}

@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"muster/internal/decode"
+	"muster/internal/problem"
+)
+
+// runtime writes the container runtime's configuration (S11). The cgroup driver is systemd on both sides: here and in the
+// kubelet's configuration.
+func (m *machine) runtime() {
+	m.conf.set("RUNTIME", m.profile.Runtime.V)
+	m.conf.set("RUNTIME_SERVICE", m.profile.RuntimeService.V)
+	m.conf.set("CRI_SOCKET", m.criSocket())
+	switch m.profile.Runtime.V {
+	case "docker":
+		m.docker()
+	case "containerd":
+		m.containerd()
+	}
+	if strings.HasPrefix(m.criSocket(), "unix://") {
+		m.text("/etc/crictl.yaml", fmt.Sprintf("runtime-endpoint: %s\nimage-endpoint: %[1]s\n", m.criSocket()), m.Kubernetes.CRISocket.At)
+	}
+}
+
+func (m *machine) criSocket() string {
+	if m.Kubernetes.CRISocket.Set {
+		return m.Kubernetes.CRISocket.V
+	}
+	return m.version.DefaultCRISocket(m.profile.Runtime.V)
+}
+
+// docker writes daemon.json.
+func (m *machine) docker() {
+	daemon := map[string]any{
+		"exec-opts":      []any{"native.cgroupdriver=systemd"},
+		"log-driver":     "json-file",
+		"log-opts":       map[string]any{"max-size": "100m"},
+		"storage-driver": "overlay2",
+	}
+	if mirrors := values(m.Docker.RegistryMirrors); len(mirrors) > 0 {
+		daemon["registry-mirrors"] = mirrors
+	}
+	if insecure := values(m.Docker.InsecureRegistries); len(insecure) > 0 {
+		daemon["insecure-registries"] = insecure
+	}
+	merged := any(daemon)
+	if m.Docker.Daemon.Set {
+		merged = decode.Patch(daemon, m.Docker.Daemon.V)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(merged); err != nil {
+		m.problems.Errorf(m.Docker.Daemon.At, "", "daemon.json cannot be written: %v", err)
+		return
+	}
+	m.text("/etc/docker/daemon.json", b.String(), m.Docker.At)
+}
+
+// containerd writes the whole config.toml, since packages ship one with the CRI plugin switched off, and a hosts.toml for
+// each registry that the spec says something about.
+func (m *machine) containerd() {
+	config := any(m.containerdConfig())
+	if m.Containerd.Config.Set {
+		config = decode.Patch(config, m.Containerd.Config.V)
+	}
+	text, err := toml.Marshal(config)
+	if err != nil {
+		m.problems.Errorf(m.Containerd.Config.At, "write what TOML can hold: no nulls in lists, one type in a list", "config.toml cannot be written: %v", err)
+		return
+	}
+	m.text("/etc/containerd/config.toml", string(text), m.Containerd.At)
+	if mirrors := values(m.Containerd.RegistryMirrors); len(mirrors) > 0 {
+		m.registryHosts("docker.io", "https://registry-1.docker.io", mirrors, false, m.Containerd.RegistryMirrors.At)
+	}
+	for _, r := range m.Containerd.InsecureRegistries.Items {
+		m.registryHosts(r.V, "https://"+r.V, []string{"https://" + r.V, "http://" + r.V}, true, r.At)
+	}
+}
+
+// containerdConfig is config.toml before the spec's patch. The CRI plugin and the name of the sandbox image differ between
+// versions 2 and 3 of the file.
+func (m *machine) containerdConfig() map[string]any {
+	pause := m.version.PauseImage(m.imageRepository())
+	runc := map[string]any{
+		"default_runtime_name": "runc",
+		"runtimes": map[string]any{"runc": map[string]any{
+			"runtime_type": "io.containerd.runc.v2",
+			"options":      map[string]any{"SystemdCgroup": true},
+		}},
+	}
+	cni := map[string]any{"bin_dir": m.profile.Paths.CNIBin.V, "conf_dir": "/etc/cni/net.d"}
+	registry := map[string]any{"config_path": "/etc/containerd/certs.d"}
+	if m.profile.Containerd.ConfigVersion.V >= 3 {
+		cni["bin_dirs"] = []any{cni["bin_dir"]}
+		delete(cni, "bin_dir")
+		return map[string]any{"version": int64(3), "plugins": map[string]any{
+			"io.containerd.cri.v1.images":  map[string]any{"pinned_images": map[string]any{"sandbox": pause}, "registry": registry},
+			"io.containerd.cri.v1.runtime": map[string]any{"containerd": runc, "cni": cni},
+		}}
+	}
+	return map[string]any{"version": int64(2), "plugins": map[string]any{
+		"io.containerd.grpc.v1.cri": map[string]any{"sandbox_image": pause, "registry": registry, "containerd": runc, "cni": cni},
+	}}
+}
+
+func (m *machine) imageRepository() string {
+	if r := m.Cluster.Spec.Kubernetes.ImageRepository; r.Set {
+		return r.V
+	}
+	return m.version.DefaultImageRepository()
+}
+
+// registryHosts writes the hosts.toml of one registry by hand: containerd asks the hosts in the file's order, which a
+// TOML encoder's sorted keys would lose. The validator lets only URLs and host names through.
+func (m *machine) registryHosts(registry, server string, hosts []string, insecure bool, at problem.At) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "server = %q\n", server)
+	for _, h := range hosts {
+		fmt.Fprintf(&b, "\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", h)
+		if insecure && strings.HasPrefix(h, "https://") {
+			b.WriteString("  skip_verify = true\n")
+		}
+	}
+	m.text("/etc/containerd/certs.d/"+registry+"/hosts.toml", b.String(), at)
+}

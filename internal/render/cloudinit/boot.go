@@ -1,0 +1,191 @@
+package cloudinit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"muster/internal/node"
+)
+
+// repairScript runs at every boot before write_files, through /bin/sh with the arguments of repairCommand. While the
+// file $done is missing, it compares the modes and bytes of all files, in order, with their digest, and asks whether the
+// first unit is enabled, which is the last thing that runcmd does. On a difference it takes away the marks of the modules
+// that made all this, so that cloud-init runs them again later in this boot. It ends well in any case: cloud-init would
+// only report a failure, and nothing in it is worse than not repairing.
+//
+// It syncs first, for what cloud-init wrote before: the network's files, which it writes once, and its record of the
+// hostname, which stops it before bootcmd when a cut left it empty.
+//
+// The names of marks are those of every cloud-init from 19.4 on: config_ and the module, in instance/sem.
+const repairScript = `done=$1 start=$2 digest=$3
+shift 3
+[ ! -e "$done" ] || exit 0
+sync
+found=$( (stat -L -c %a -- "$@"; cat -- "$@") 2>/dev/null | sha256sum)
+if [ "${found%% *}" = "$digest" ] && systemctl -q is-enabled "$start" 2>/dev/null; then
+  exit 0
+fi
+cd /var/lib/cloud/instance/sem || exit 0
+rm -f config_write_files config_set_hostname config_users_groups config_runcmd config_scripts_user
+exit 0
+`
+
+// stopScript stops those of its arguments that run: stopping a unit that the machine does not have would fail.
+const stopScript = `set -e; for unit; do ! systemctl -q is-active "$unit" || systemctl stop "$unit"; done`
+
+// disableScript disables those of its arguments that are enabled, for the same reason.
+const disableScript = `set -e; for unit; do ! systemctl -q is-enabled "$unit" 2>/dev/null || systemctl disable "$unit"; done`
+
+// shell returns a command that runs a script with arguments; name is what the shell calls itself in its messages.
+func shell(script, name string, args ...string) command {
+	return append(command{"sh", "-c", text(script), text(name)}, texts(args)...)
+}
+
+func repairCommand(cfg node.Config, files []diskFile) command {
+	args := []string{cfg.Done, cfg.Start, digest(files)}
+	for _, f := range files {
+		args = append(args, f.path)
+	}
+	return shell(repairScript, "repair", args...)
+}
+
+// digest is the SHA-256, in hexadecimal, of what repairScript reads: the octal modes, one a line, then all bytes. One
+// digest instead of one for each file keeps documents small.
+func digest(files []diskFile) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%o\n", f.mode)
+	}
+	for _, f := range files {
+		h.Write(f.contents)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// startCommands are what runcmd does, stopping at the first failure, so that the first unit is enabled last. Units are
+// started as well as enabled, and stopped as well as disabled or masked, for a first boot that runs what later boots
+// run: systemd had decided on this boot before the units were there.
+func startCommands(cfg node.Config, files []diskFile) []command {
+	var on, off, masked []string
+	for _, u := range cfg.Units {
+		switch {
+		case u.Name == cfg.Start:
+		case u.Mask:
+			masked = append(masked, u.Name)
+		case u.Enabled != nil && *u.Enabled:
+			on = append(on, u.Name)
+		case u.Enabled != nil:
+			off = append(off, u.Name)
+		}
+	}
+	all := append([]command{{"set", "-e"}}, chownCommands(files)...)
+	all = append(all, command{"systemctl", "daemon-reload"})
+	if len(off) > 0 {
+		all = append(all, shell(disableScript, "disable", off...))
+	}
+	if stop := slices.Concat(off, masked); len(stop) > 0 {
+		all = append(all, shell(stopScript, "stop", stop...))
+	}
+	if len(masked) > 0 {
+		all = append(all, append(command{"systemctl", "mask"}, texts(masked)...))
+	}
+	on = append(on, cfg.Start)
+	return append(all,
+		append(command{"systemctl", "enable"}, texts(on)...),
+		append(command{"systemctl", "start", "--no-block"}, texts(on)...))
+}
+
+// chownCommands give files to owners other than root, one command for each owner in order of appearance.
+func chownCommands(files []diskFile) []command {
+	var all []command
+	place := map[string]int{}
+	for _, f := range files {
+		owner := f.owner + ":" + f.group
+		if owner == rootOwner {
+			continue
+		}
+		at, met := place[owner]
+		if !met {
+			at = len(all)
+			place[owner] = at
+			all = append(all, command{"chown", "--", text(owner)})
+		}
+		all[at] = append(all[at], text(f.path))
+	}
+	return all
+}
+
+// boot is what bootcmd and runcmd say, read back.
+type boot struct {
+	done, start, digest string
+	paths               []string
+	owners              map[string]string
+	on, off, masked     []string
+}
+
+// readBoot reads the commands that repairCommand and startCommands made. Any other command, and any order in which the
+// commands would do something else, is an error.
+func readBoot(bootCmd, runCmd []command) (boot, error) {
+	b := boot{owners: map[string]string{}}
+	repair := shell(repairScript, "repair")
+	if len(bootCmd) != 1 || !hasPrefix(bootCmd[0], repair) || len(bootCmd[0]) < len(repair)+3 {
+		return boot{}, fmt.Errorf("bootcmd is not the repair of a cut write")
+	}
+	args := textStrings(bootCmd[0][len(repair):])
+	b.done, b.start, b.digest, b.paths = args[0], args[1], args[2], args[3:]
+	var stopped, started []string
+	steps := []struct {
+		prefix command
+		into   *[]string
+	}{
+		{shell(disableScript, "disable"), &b.off},
+		{shell(stopScript, "stop"), &stopped},
+		{command{"systemctl", "mask"}, &b.masked},
+		{command{"systemctl", "enable"}, &b.on},
+		{command{"systemctl", "start", "--no-block"}, &started},
+	}
+	rest, err := b.readOwners(runCmd)
+	if err != nil {
+		return boot{}, err
+	}
+	for _, step := range steps {
+		if len(rest) > 0 && hasPrefix(rest[0], step.prefix) {
+			*step.into, rest = textStrings(rest[0][len(step.prefix):]), rest[1:]
+		}
+	}
+	if len(rest) > 0 {
+		return boot{}, fmt.Errorf("runcmd has an unknown command, or one out of order: %s", rest[0][0])
+	}
+	if !slices.Equal(started, b.on) || !slices.Equal(stopped, slices.Concat(b.off, b.masked)) || len(b.on) == 0 || b.on[len(b.on)-1] != b.start {
+		return boot{}, fmt.Errorf("runcmd does not start what it enables and stop what it disables, the first unit last")
+	}
+	return b, nil
+}
+
+// readOwners reads the beginning of runcmd, up to the reload of systemd, and returns what comes after.
+func (b *boot) readOwners(runCmd []command) ([]command, error) {
+	if len(runCmd) == 0 || !slices.Equal(runCmd[0], command{"set", "-e"}) {
+		return nil, fmt.Errorf("runcmd does not stop at the first failure")
+	}
+	for i, c := range runCmd[1:] {
+		switch {
+		case slices.Equal(c, command{"systemctl", "daemon-reload"}):
+			return runCmd[i+2:], nil
+		case hasPrefix(c, command{"chown", "--"}) && len(c) > 3:
+			for _, path := range c[3:] {
+				b.owners[string(path)] = string(c[2])
+			}
+		default:
+			return nil, fmt.Errorf("runcmd has an unknown command before the reload of systemd: %s", strings.Join(textStrings(c[:min(1, len(c))]), ""))
+		}
+	}
+	return nil, io.ErrUnexpectedEOF
+}
+
+func hasPrefix(c, prefix command) bool {
+	return len(c) >= len(prefix) && slices.Equal(c[:len(prefix)], prefix)
+}

@@ -1,0 +1,153 @@
+// Package cloudinit owns the three documents of a machine that boots with cloud-init: user-data, meta-data and
+// network-config. It turns the neutral configuration into them and reads them back by the rules of cloud-init's own
+// reader, from 19.4 under Python 2.7 (CentOS 7) to today's. It knows nothing of specs, profiles and boot media, and
+// decides nothing that the configuration leaves open.
+//
+// What happens on the machine, in this order, and what a loss of power costs:
+//
+//  1. Every boot, bootcmd compares the files with what the document says and, as long as the machine is not done, makes
+//     cloud-init repeat the modules below when anything is missing: cloud-init marks a module as run before running it
+//     and syncs nothing, so it would never repair a cut by itself.
+//  2. write_files writes the files and the units, all owned by root: it runs before users exist.
+//  3. The static hostname is set, then the users are made.
+//  4. runcmd gives files to their owners, reloads systemd, applies the units' states and starts the first unit. Enabling
+//     that unit comes last, so a machine that has it enabled has everything before it.
+//
+// A machine without static network has no network-config: cloud-init then asks DHCP on its first interface, which says
+// less that can be wrong than any interface name we could write down.
+package cloudinit
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"muster/internal/node"
+	"muster/internal/problem"
+)
+
+// Documents are the bytes of one machine's or pool's documents. NetworkConfig is nil for a machine that uses DHCP.
+type Documents struct {
+	UserData, MetaData, NetworkConfig []byte
+}
+
+// header makes cloud-init take user-data as configuration; it must be the very first line.
+const header = "#cloud-config\n"
+
+// Encode writes cfg, which has been checked by package render, as cloud-init's documents. What cloud-init cannot express
+// goes to refused, with the place in the spec; the documents are then of no use. An error means that the encoder itself
+// failed.
+func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
+	refuse(cfg, refused)
+	if refused.Failed() {
+		return Documents{}, nil
+	}
+	var docs Documents
+	userData, err := marshal(userDataOf(cfg))
+	if err != nil {
+		return Documents{}, fmt.Errorf("user-data: %w", err)
+	}
+	docs.UserData = append([]byte(header), userData...)
+	if docs.MetaData, err = marshal(metaData{InstanceID: text(cfg.InstanceID), LocalHostname: text(cfg.Hostname)}); err != nil {
+		return Documents{}, fmt.Errorf("meta-data: %w", err)
+	}
+	if cfg.Network != nil {
+		if docs.NetworkConfig, err = marshal(networkConfigOf(*cfg.Network)); err != nil {
+			return Documents{}, fmt.Errorf("network-config: %w", err)
+		}
+	}
+	return docs, nil
+}
+
+// refuse reports what Ignition can express and cloud-init cannot.
+func refuse(cfg node.Config, refused *problem.List) {
+	for _, f := range cfg.Files {
+		if strings.HasPrefix(f.Path, "/home/") {
+			refused.Errorf(f.At, "write it elsewhere and copy it with a command",
+				"%s cannot be written by cloud-init: files come before users, and the home folder would stay root's", f.Path)
+		}
+	}
+	if cfg.Network == nil {
+		return
+	}
+	for _, l := range links(*cfg.Network) {
+		for _, r := range l.Routes {
+			if r.Metric != 0 {
+				refused.Errorf(l.At, "leave the metric out", "interface %s: the metric of route %s is lost by the cloud-init of CentOS 7 and Debian 12", l.Name, r.To)
+			}
+		}
+	}
+}
+
+// unitFolder is where units of the administrator live; systemd reads it before the operating system's own.
+const unitFolder = "/etc/systemd/system"
+
+// diskFile is one file as it will lie on the disk.
+type diskFile struct {
+	path, owner, group string
+	mode               uint32
+	contents           []byte
+}
+
+// diskFiles returns everything that write_files writes, in order: the files, then units and drop-ins.
+func diskFiles(cfg node.Config) []diskFile {
+	var all []diskFile
+	for _, f := range cfg.Files {
+		all = append(all, diskFile{f.Path, orRoot(f.Owner), orRoot(f.Group), uint32(f.Mode.Perm()), f.Contents})
+	}
+	unit := func(contents string, under ...string) {
+		all = append(all, diskFile{path.Join(append([]string{unitFolder}, under...)...), root, root, 0o644, []byte(contents)})
+	}
+	for _, u := range cfg.Units {
+		if u.Contents != "" {
+			unit(u.Contents, u.Name)
+		}
+		for _, d := range u.DropIns {
+			unit(d.Contents, u.Name+".d", d.Name)
+		}
+	}
+	return all
+}
+
+// root is the user and the group that own what says nothing else.
+const root = "root"
+
+func orRoot(name string) string {
+	if name == "" {
+		return root
+	}
+	return name
+}
+
+// links returns what all interfaces have in common.
+func links(n node.Network) []node.Link {
+	var all []node.Link
+	for _, e := range n.Ethernets {
+		all = append(all, e.Link)
+	}
+	for _, b := range n.Bonds {
+		all = append(all, b.Link)
+	}
+	for _, v := range n.VLANs {
+		all = append(all, v.Link)
+	}
+	return all
+}
+
+// marshal is YAML with an indentation of two.
+func marshal(document any) ([]byte, error) {
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(document); err != nil {
+		return nil, err
+	}
+	if err := e.Close(); err != nil {
+		return nil, err
+	}
+	return slices.Clip(b.Bytes()), nil
+}

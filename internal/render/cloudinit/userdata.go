@@ -1,0 +1,194 @@
+package cloudinit
+
+import (
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"muster/internal/node"
+	"muster/internal/render/payload"
+)
+
+// text is a string that every YAML reader takes for the same string. It is always quoted, or a literal block where
+// payload.Plain allows one: readers of YAML 1.1, as cloud-init's is, take yes, 0888, 1_000, 12:30:45, = and more for
+// something else, and know more line ends than YAML 1.2.
+type text string
+
+// MarshalYAML implements yaml.Marshaler.
+func (t text) MarshalYAML() (any, error) {
+	style := yaml.DoubleQuotedStyle
+	if payload.Plain([]byte(t)) {
+		style = yaml.LiteralStyle
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: style, Value: string(t)}, nil
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler. A string that is not quoted is an error: another reader may see no string.
+func (t *text) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode || n.Style&(yaml.DoubleQuotedStyle|yaml.LiteralStyle) == 0 {
+		return fmt.Errorf("line %d: not a quoted string", n.Line)
+	}
+	*t = text(n.Value)
+	return nil
+}
+
+func texts(of []string) []text {
+	var all []text
+	for _, s := range of {
+		all = append(all, text(s))
+	}
+	return all
+}
+
+func textStrings(of []text) []string {
+	var all []string
+	for _, t := range of {
+		all = append(all, string(t))
+	}
+	return all
+}
+
+// command is a program and its arguments. cloud-init quotes each for the shell, so none of them is ever shell code
+// unless the program is a shell.
+type command []text
+
+// MarshalYAML implements yaml.Marshaler: one line for a command, unless one of its arguments is a script.
+func (c command) MarshalYAML() (any, error) {
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, word := range c {
+		if strings.Contains(string(word), "\n") {
+			n.Style = 0
+		}
+		value, err := word.MarshalYAML()
+		if err != nil {
+			return nil, err
+		}
+		n.Content = append(n.Content, value.(*yaml.Node))
+	}
+	return n, nil
+}
+
+// userData is cloud-init's own configuration: https://docs.cloud-init.io/en/latest/reference/modules.html
+type userData struct {
+	Hostname         text        `yaml:"hostname,omitempty"`
+	FQDN             text        `yaml:"fqdn,omitempty"`
+	PreserveHostname *bool       `yaml:"preserve_hostname,omitempty"`
+	ManageEtcHosts   bool        `yaml:"manage_etc_hosts"`
+	Users            []user      `yaml:"users,omitempty"`
+	BootCmd          []command   `yaml:"bootcmd"`
+	WriteFiles       []writeFile `yaml:"write_files"`
+	RunCmd           []command   `yaml:"runcmd"`
+}
+
+// writeFile is one entry of write_files. There is no defer: cloud-init 19.4 does not know it.
+type writeFile struct {
+	Path        text `yaml:"path"`
+	Permissions text `yaml:"permissions"`
+	Owner       text `yaml:"owner"`
+	Encoding    text `yaml:"encoding,omitempty"`
+	Content     text `yaml:"content"`
+}
+
+const (
+	encodingBase64 = "b64"
+	encodingGzip   = "gz+b64"
+	// rootOwner is every file's owner while write_files runs; see chownCommands.
+	rootOwner = root + ":" + root
+	// readableSize is the most bytes of a text that is shown as it is. Longer ones are smaller compressed, and limits of
+	// platforms (16 KiB on EC2) count bytes.
+	readableSize = 512
+)
+
+// user is one entry of users: someone, or, when everything is empty, the word default: the image's own user, whom naming
+// any other user would drop.
+type user struct {
+	Name              text   `yaml:"name"`
+	SSHAuthorizedKeys []text `yaml:"ssh_authorized_keys,omitempty"`
+	Groups            []text `yaml:"groups,omitempty"`
+	Shell             text   `yaml:"shell,omitempty"`
+	// HashedPasswd rather than passwd: only this one is set again when a cut left a user without its password.
+	HashedPasswd text `yaml:"hashed_passwd,omitempty"`
+	LockPasswd   bool `yaml:"lock_passwd"`
+}
+
+const defaultUser text = "default"
+
+// MarshalYAML implements yaml.Marshaler.
+func (u user) MarshalYAML() (any, error) {
+	if u.Name == "" {
+		return defaultUser, nil
+	}
+	type plain user
+	return plain(u), nil
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (u *user) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		if n.Value != string(defaultUser) {
+			return fmt.Errorf("line %d: user %q has no settings", n.Line, n.Value)
+		}
+		return nil
+	}
+	type plain user
+	return n.Decode((*plain)(u))
+}
+
+// metaData is what the NoCloud data source needs beside user-data, even when a platform brings its own.
+type metaData struct {
+	InstanceID    text `yaml:"instance-id"`
+	LocalHostname text `yaml:"local-hostname,omitempty"`
+}
+
+func userDataOf(cfg node.Config) userData {
+	files := diskFiles(cfg)
+	doc := userData{
+		ManageEtcHosts: false, // Debian's cloud images would write /etc/hosts anew at every boot
+		Users:          usersOf(cfg.Users),
+		BootCmd:        []command{repairCommand(cfg, files)},
+		RunCmd:         startCommands(cfg, files),
+	}
+	if cfg.Hostname != "" {
+		// Both keys, alike: from hostname alone cloud-init takes the first label on Debian, and on CentOS 7 prefers a
+		// domain name that the platform's meta-data gives.
+		doc.Hostname, doc.FQDN, doc.PreserveHostname = text(cfg.Hostname), text(cfg.Hostname), new(bool)
+	}
+	for _, f := range files {
+		doc.WriteFiles = append(doc.WriteFiles, writeFileOf(f))
+	}
+	return doc
+}
+
+func writeFileOf(f diskFile) writeFile {
+	w := writeFile{Path: text(f.path), Permissions: text(fmt.Sprintf("%04o", f.mode)), Owner: rootOwner}
+	switch {
+	case len(f.contents) == 0 || len(f.contents) <= readableSize && payload.Plain(f.contents):
+		w.Content = text(f.contents)
+	default:
+		body, compressed := payload.Shorter(f.contents, len(encodingGzip)-len(encodingBase64))
+		w.Content, w.Encoding = text(body), encodingBase64
+		if compressed {
+			w.Encoding = encodingGzip
+		}
+	}
+	return w
+}
+
+func usersOf(all []node.User) []user {
+	if len(all) == 0 {
+		return nil
+	}
+	list := []user{{}}
+	for _, u := range all {
+		list = append(list, user{
+			Name:              text(u.Name),
+			SSHAuthorizedKeys: texts(u.SSHAuthorizedKeys),
+			Groups:            texts(u.Groups),
+			Shell:             text(u.Shell),
+			HashedPasswd:      text(u.PasswordHash),
+			LockPasswd:        u.PasswordHash == "",
+		})
+	}
+	return list
+}

@@ -1,0 +1,108 @@
+package ignition
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/coreos/ignition/v2/config/v3_6"
+	"github.com/coreos/ignition/v2/config/v3_6/types"
+	"github.com/vincent-petithory/dataurl"
+
+	"muster/internal/node"
+	"muster/internal/render/payload"
+)
+
+// Read is the inverse of Encode, through Ignition's own parser: the configuration that the document gives a machine. What
+// Ignition does not carry stays empty: Name, Pool, InstanceID, Start (which comes back as a unit that is enabled), Done,
+// and what only the spec knows. An error never shows contents.
+func Read(document []byte) (node.Config, error) {
+	parsed, complaints, err := v3_6.ParseCompatibleVersion(document)
+	if err != nil {
+		return node.Config{}, fmt.Errorf("%w: %s", err, complaints.String())
+	}
+	if len(complaints.Entries) > 0 {
+		return node.Config{}, fmt.Errorf("ignition complains: %s", complaints.String())
+	}
+	var cfg node.Config
+	if err := readFiles(parsed.Storage, &cfg); err != nil {
+		return node.Config{}, err
+	}
+	for _, u := range parsed.Systemd.Units {
+		cfg.Units = append(cfg.Units, readUnit(u))
+	}
+	for _, u := range parsed.Passwd.Users {
+		cfg.Users = append(cfg.Users, readUser(u))
+	}
+	return cfg, nil
+}
+
+// readFiles splits files into the hostname, the network and the rest.
+func readFiles(s types.Storage, cfg *node.Config) error {
+	var network []node.File
+	for _, f := range s.Files {
+		read, err := readFile(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		switch {
+		case read.Path == hostnameFile:
+			name, ended := bytes.CutSuffix(read.Contents, []byte("\n"))
+			if !ended {
+				return fmt.Errorf("%s does not end its line", hostnameFile)
+			}
+			cfg.Hostname = string(name)
+		case strings.HasPrefix(read.Path, virtualPrefix), strings.HasPrefix(read.Path, ethernetPrefix):
+			network = append(network, read)
+		default:
+			cfg.Files = append(cfg.Files, read)
+		}
+	}
+	var err error
+	cfg.Network, err = readNetwork(network)
+	return err
+}
+
+func readFile(f types.File) (node.File, error) {
+	if f.Mode == nil || f.Overwrite == nil || !*f.Overwrite || f.Contents.Source == nil || len(f.Append) > 0 {
+		return node.File{}, fmt.Errorf("has no mode or no source, or does not overwrite")
+	}
+	url, err := dataurl.DecodeString(*f.Contents.Source)
+	if err != nil {
+		return node.File{}, fmt.Errorf("data url: %w", err)
+	}
+	contents := url.Data
+	if f.Contents.Compression != nil && *f.Contents.Compression == gzipCompression {
+		if contents, err = payload.Gunzip(contents); err != nil {
+			return node.File{}, fmt.Errorf("gzip: %w", err)
+		}
+	}
+	return node.File{Path: f.Path, Mode: fs.FileMode(*f.Mode), Owner: or(f.User.Name, root), Group: or(f.Group.Name, root), Contents: contents}, nil
+}
+
+func readUnit(u types.Unit) node.Unit {
+	out := node.Unit{Name: u.Name, Contents: or(u.Contents, ""), Enabled: u.Enabled, Mask: u.Mask != nil && *u.Mask}
+	for _, d := range u.Dropins {
+		out.DropIns = append(out.DropIns, node.DropIn{Name: d.Name, Contents: or(d.Contents, "")})
+	}
+	return out
+}
+
+func readUser(u types.PasswdUser) node.User {
+	out := node.User{Name: u.Name, PasswordHash: or(u.PasswordHash, ""), Shell: or(u.Shell, "")}
+	for _, key := range u.SSHAuthorizedKeys {
+		out.SSHAuthorizedKeys = append(out.SSHAuthorizedKeys, string(key))
+	}
+	for _, group := range u.Groups {
+		out.Groups = append(out.Groups, string(group))
+	}
+	return out
+}
+
+func or(value *string, otherwise string) string {
+	if value == nil {
+		return otherwise
+	}
+	return *value
+}

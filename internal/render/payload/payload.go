@@ -1,0 +1,84 @@
+// Package payload owns the forms in which a document carries a file's bytes: as they are, in base64, or compressed and
+// in base64. It decides which bytes are text that every reader takes alike, and compresses so that the same bytes give
+// the same output on every machine. It must not know any document format.
+package payload
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"io"
+)
+
+// Plain reports whether contents is text that a literal block of YAML carries exactly under YAML 1.1 and 1.2, whoever
+// wrote the reader: printable ASCII in lines, the last one ended and no other end of line than a line feed. Lines that
+// end in white space, and a first line that starts with it (the block's indentation would be guessed from it), are the
+// two places where writers and readers are known to disagree; tabs are left out for the same reason.
+func Plain(contents []byte) bool {
+	if len(contents) == 0 || contents[0] == ' ' || contents[0] == '\n' || contents[len(contents)-1] != '\n' {
+		return false
+	}
+	for i, c := range contents {
+		switch {
+		case c == '\n':
+			if contents[i-1] == ' ' || contents[i-1] == '\n' && i == len(contents)-1 {
+				return false
+			}
+		case c < ' ' || c > '~':
+			return false
+		}
+	}
+	return true
+}
+
+// Base64 returns contents in standard base64 on one line.
+func Base64(contents []byte) string { return base64.StdEncoding.EncodeToString(contents) }
+
+// GzipBase64 returns contents compressed with gzip and in standard base64 on one line. The header has neither a name
+// nor a time, so that equal contents give an equal result.
+func GzipBase64(contents []byte) string {
+	var compressed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&compressed, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(contents)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(fmt.Sprintf("payload: gzip into memory: %v", err)) // neither the level nor a bytes.Buffer can fail
+	}
+	return Base64(compressed.Bytes())
+}
+
+// Shorter returns whichever of the two base64 forms of contents is shorter, and whether that one is compressed.
+// Compression has to win by more than margin bytes: what the document needs to say that it is there.
+func Shorter(contents []byte, margin int) (text string, compressed bool) {
+	plain := Base64(contents)
+	if packed := GzipBase64(contents); len(packed)+margin < len(plain) {
+		return packed, true
+	}
+	return plain, false
+}
+
+// FromBase64 is the inverse of Base64.
+func FromBase64(text string) ([]byte, error) { return base64.StdEncoding.Strict().DecodeString(text) }
+
+// FromGzipBase64 is the inverse of GzipBase64.
+func FromGzipBase64(text string) ([]byte, error) {
+	packed, err := FromBase64(text)
+	if err != nil {
+		return nil, err
+	}
+	return Gunzip(packed)
+}
+
+// Gunzip returns what one gzip stream holds.
+func Gunzip(packed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}

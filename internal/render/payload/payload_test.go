@@ -1,0 +1,79 @@
+package payload
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]bool{
+		"a\n":            true,
+		"a b\n\n  c\n":   true,
+		"#!/bin/bash\n":  true,
+		"---\n...\n":     true,
+		"{{ x }} ${y}\n": true,
+		"":               false,
+		"\n":             false,
+		"a":              false,
+		"a\n\n":          false,
+		"\na\n":          false,
+		" a\n":           false,
+		"a \n":           false,
+		"a\n \nb\n":      false,
+		"a\tb\n":         false,
+		"a\r\n":          false,
+		"a\rb\n":         false,
+		"a\x00\n":        false,
+		"é\n":            false,
+		"a\u0085b\n":     false,
+		"a\u2028b\n":     false,
+		"\ufeffa\n":      false,
+		"\xff\n":         false,
+		"a\x7f\n":        false,
+	} {
+		if got := Plain([]byte(text)); got != want {
+			t.Errorf("Plain(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestShorterComesBackExactly(t *testing.T) {
+	for _, contents := range [][]byte{nil, []byte("a"), []byte("\x00\xff\n"), []byte(strings.Repeat("line\n", 100)), bytes.Repeat([]byte{0}, 100<<10)} {
+		text, compressed := Shorter(contents, 4)
+		if again, _ := Shorter(contents, 4); again != text {
+			t.Errorf("two runs over %d bytes differ", len(contents))
+		}
+		read := FromBase64
+		if compressed {
+			read = FromGzipBase64
+		}
+		got, err := read(text)
+		if err != nil || !bytes.Equal(got, contents) {
+			t.Errorf("%d bytes came back as %d bytes, %v", len(contents), len(got), err)
+		}
+		if want := len(contents) > 100; compressed != want {
+			t.Errorf("%d bytes compressed: %v, want %v", len(contents), compressed, want)
+		}
+	}
+}
+
+func TestGzipHeaderHasNoTimeAndNoName(t *testing.T) {
+	packed, err := FromBase64(GzipBase64([]byte("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(packed[3:8], make([]byte, 5)) { // flags and modification time of RFC 1952
+		t.Errorf("gzip header % x says more than that it is gzip", packed[:10])
+	}
+}
+
+func TestCutBase64IsRefused(t *testing.T) {
+	whole := GzipBase64([]byte(strings.Repeat("line\n", 100)))
+	if _, err := FromGzipBase64(whole[:len(whole)/8*4]); err == nil {
+		t.Error("half a gzip stream was read without an error")
+	}
+	if _, err := FromBase64("!"); err == nil {
+		t.Error("base64 with a foreign character was read without an error")
+	}
+}

@@ -1,0 +1,172 @@
+package render_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	"muster/internal/consumer"
+	"muster/internal/node"
+	"muster/internal/render"
+)
+
+const (
+	runScript = "var/lib/cloud/instances/consumer/scripts/runcmd" // instance is an absolute link, which leads out of a root
+	marks     = "var/lib/cloud/instances/consumer/sem"
+	wants     = "etc/systemd/system/multi-user.target.wants/muster.target"
+)
+
+// repaired are the marks that the repair takes away; the others of an instance have to stay.
+var repaired = []string{"config_runcmd", "config_scripts_user", "config_set_hostname", "config_users_groups", "config_write_files"}
+
+// TestRepair damages a machine after its first boot in every way a cut can, and looks at which modules the bootcmd of
+// the document makes cloud-init repeat.
+func TestRepair(t *testing.T) {
+	cfg := sample()
+	userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData)
+	booted := t.TempDir()
+	consumer.CloudInitApply(t, userData, booted)
+	// The consumer runs no scripts; cloud-init marks that module as run before it runs them.
+	write(t, booted, marks+"/config_scripts_user", "")
+	write(t, booted, marks+"/config_other", "")
+
+	none := func(*testing.T, string) {}
+	for name, c := range map[string]struct {
+		enabled bool
+		damage  func(t *testing.T, root string)
+		repairs bool
+	}{
+		"whole":                   {true, none, false},
+		"cut before runcmd ended": {false, none, true},
+		"empty file":              {true, func(t *testing.T, root string) { write(t, root, "etc/muster/credential", "") }, true},
+		"cut file": {true, func(t *testing.T, root string) {
+			check(t, os.Truncate(filepath.Join(root, "usr/local/lib/muster/prepare"), 700))
+		}, true},
+		"missing file": {true, func(t *testing.T, root string) { check(t, os.Remove(filepath.Join(root, "etc/empty"))) }, true},
+		"missing name": {true, func(t *testing.T, root string) {
+			check(t, os.Remove(filepath.Join(root, "var/lib/mine/owned by admin")))
+		}, true},
+		"cut unit": {true, func(t *testing.T, root string) { write(t, root, "etc/systemd/system/mine.service", "[Unit]\n") }, true},
+		"missing drop-in": {true, func(t *testing.T, root string) {
+			check(t, os.RemoveAll(filepath.Join(root, "etc/systemd/system/getty@tty1.service.d")))
+		}, true},
+		"mode not yet set": {true, func(t *testing.T, root string) {
+			check(t, os.Chmod(filepath.Join(root, "etc/muster/credential"), 0o644))
+		}, true},
+		"bytes moved between files": {true, func(t *testing.T, root string) {
+			write(t, root, "etc/muster/credential", "header = \"Authorization: Bearer abc\"\n#!/bin/bash\n")
+		}, true},
+		"done and its secrets removed": {true, func(t *testing.T, root string) {
+			check(t, os.Remove(filepath.Join(root, "etc/muster/credential")))
+			write(t, root, doneFile, "")
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "root")
+			if out, err := exec.Command("cp", "-a", booted, root).CombinedOutput(); err != nil {
+				t.Fatalf("cp: %v\n%s", err, out)
+			}
+			if c.enabled {
+				inRoot(t, root, "sh", "/"+runScript)
+			}
+			c.damage(t, root)
+			runBootCmd(t, root, userData)
+			for _, mark := range append(slices.Clone(repaired), "config_other") {
+				_, err := os.Stat(filepath.Join(root, marks, mark))
+				if there, want := err == nil, !c.repairs || mark == "config_other"; there != want {
+					t.Errorf("mark %s is there: %v, want %v", mark, there, want)
+				}
+			}
+		})
+	}
+}
+
+// runBootCmd does what cloud-init does with bootcmd: every command with each word in single quotes, in one script.
+func runBootCmd(t *testing.T, root string, userData []byte) {
+	t.Helper()
+	var doc struct {
+		BootCmd [][]string `yaml:"bootcmd"`
+	}
+	check(t, yaml.Unmarshal(userData, &doc))
+	script := "#!/bin/sh\n"
+	for _, command := range doc.BootCmd {
+		for _, word := range command {
+			script += "'" + strings.ReplaceAll(word, "'", `'\''`) + "' "
+		}
+		script += "\n"
+	}
+	if out := inRoot(t, root, "/bin/sh", "-c", script); out != "" {
+		t.Errorf("bootcmd said %s", out)
+	}
+}
+
+// TestRealCloudInitRepairs boots a machine that was cut inside write_files a second time, with the real cloud-init.
+func TestRealCloudInitRepairs(t *testing.T) {
+	cfg := sample()
+	userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData)
+	root := t.TempDir()
+	consumer.CloudInitApply(t, userData, root)
+	whole := disk(t, root, cfg)
+	check(t, os.Remove(filepath.Join(root, "etc/systemd/system/muster.target")))
+	write(t, root, "etc/muster/credential", "")
+	check(t, os.Truncate(filepath.Join(root, runScript), 0))
+	check(t, os.Remove(filepath.Join(root, "var/lib/cloud/data/set-hostname")))
+	write(t, root, "etc/hostname", "localhost\n")
+
+	consumer.CloudInitApply(t, userData, root)
+	if diff := cmp.Diff(whole, disk(t, root, cfg)); diff != "" {
+		t.Errorf("the second boot leaves another machine than the first: %s", diff)
+	}
+	inRoot(t, root, "sh", "/"+runScript)
+	if _, err := os.Lstat(filepath.Join(root, wants)); err != nil {
+		t.Errorf("the first unit is not enabled after the repair: %v", err)
+	}
+	third := stamp(t, root)
+	consumer.CloudInitApply(t, userData, root)
+	if stamp(t, root) != third {
+		t.Error("a third boot wrote the files of a whole machine again")
+	}
+}
+
+// stamp tells when write_files ran last.
+func stamp(t *testing.T, root string) string {
+	t.Helper()
+	mark, err := os.ReadFile(filepath.Join(root, marks, "config_write_files"))
+	check(t, err)
+	return string(mark)
+}
+
+// TestFirstUnitIsEnabledLast proves the order that the repair builds on: nothing after a failure is done.
+func TestFirstUnitIsEnabledLast(t *testing.T) {
+	cfg := small()
+	cfg.Files = []node.File{{Path: "/etc/mine", Mode: 0o644, Owner: "nobody-has-this"}}
+	root := t.TempDir()
+	consumer.CloudInitApply(t, data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData), root)
+	out := inRoot(t, root, "sh", "-c", "sh /"+runScript+"; echo ended with $?")
+	if !strings.HasSuffix(out, "ended with 1\n") {
+		t.Errorf("runcmd said %s", out)
+	}
+	if _, err := os.Lstat(filepath.Join(root, wants)); !os.IsNotExist(err) {
+		t.Errorf("the first unit is enabled although a file has the wrong owner: %v", err)
+	}
+}
+
+func write(t *testing.T, root, path, contents string) {
+	t.Helper()
+	path = filepath.Join(root, path)
+	check(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	check(t, os.WriteFile(path, []byte(contents), 0o644))
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

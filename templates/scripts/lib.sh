@@ -1,0 +1,221 @@
+# shellcheck shell=bash
+# What the runner and the steps share. What has to outlive a power cut lies in $STATE, what belongs to one boot in $RUN.
+STATE=/var/lib/muster RUN=/run/muster ISSUE=/etc/issue.d/muster.issue
+# Functions that act count on the runner's set -e; functions that ask, and those the runner itself uses, do not.
+#
+# Seconds: the longest wait of a step before it counts as failed, and the pause between two looks.
+WAIT=${MUSTER_WAIT:-300} POLL=${MUSTER_POLL:-2}
+
+load_conf() {
+  # shellcheck source=/dev/null
+  . /etc/muster/node.conf || return
+  NODE_NAME=${NODE_NAME:-$(hostname)} CERTIFICATES_DIR=${CERTIFICATES_DIR:-/etc/kubernetes/pki}
+  export PATH=${BIN_DIR:+$BIN_DIR:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  if [[ $HTTP_PROXY ]]; then export HTTP_PROXY http_proxy=$HTTP_PROXY; fi
+  if [[ $HTTPS_PROXY ]]; then export HTTPS_PROXY https_proxy=$HTTPS_PROXY; fi
+  if [[ $NO_PROXY ]]; then export NO_PROXY no_proxy=$NO_PROXY; fi
+  ADMIN=/etc/kubernetes/admin.conf
+}
+
+# say TEXT: one line for the journal and the console; a machine without a console is no error.
+say() {
+  echo "muster: $*" >&3
+  { echo "muster: $*" >>/dev/console; } 2>/dev/null || :
+}
+
+# status TEXT: what the login screen says. agetty from 2.35 on reads the folder; it would expand a backslash.
+status() {
+  atomic_write "$ISSUE" <<<"muster: $NODE_NAME: ${*//\\/}" && { agetty --reload 2>/dev/null || :; }
+}
+
+# waiting TEXT: for a step that waits for somebody else, which is no failure; each text is said once.
+waiting() {
+  [[ ${waited:-} == "$*" ]] && return
+  waited=$*
+  say "$LABEL: waiting for $*"
+  status "waiting for $*"
+}
+
+# wait_for COMMAND...: until it succeeds, $WAIT seconds at most.
+wait_for() {
+  local end=$((SECONDS + WAIT))
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep "$POLL"
+  done
+}
+
+# atomic_write FILE [MODE]: standard input becomes the file, whole or not at all; one that is equal stays untouched.
+atomic_write() {
+  local text new=$1.muster-new
+  IFS= read -r -d '' text || :
+  [[ -f $1 ]] && cmp -s "$1" <(printf %s "$text") && [[ $(stat -c %a "$1") == "${2:-644}" ]] && return
+  mkdir -p "${1%/*}" && (umask 077 && printf %s "$text" >"$new") && chmod "${2:-644}" "$new" && put "$new" "$1"
+}
+
+# put FILE TARGET: renames for good. coreutils before 8.24 take no names and sync everything, which serves as well.
+put() { sync "$1" && mv -fT "$1" "$2" && sync "${2%/*}"; }
+
+# commit NAME [TEXT]: a stamp in $STATE that stands after a power cut; recorded NAME [TEXT] tells whether it is there.
+commit() { atomic_write "$STATE/$1" <<<"${2:-done}"; }
+recorded() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "${2:-done}" ]]; }
+
+# digest_is SHA256 FILE
+digest_is() { [[ -f $2 ]] && echo "$1  $2" | sha256sum -c --status -; }
+
+# fetch URL SHA256 FILE [MODE]: a cut download goes on where it stopped; its name carries the digest, so that it is
+# never continued as something else.
+fetch() {
+  local part=$3.$2.part get=(curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 -o "$3.$2.part") rc=0
+  mkdir -p "${3%/*}"
+  if ! digest_is "$2" "$part"; then
+    "${get[@]}" -C - "$1" || rc=$?
+    case $rc in
+    0) ;;
+    22 | 33 | 36) rm -f "$part" && "${get[@]}" "$1" ;; # the server cannot go on from there
+    *) return $rc ;;
+    esac
+  fi
+  if ! digest_is "$2" "$part"; then
+    rm -f "$part"
+    echo "what was fetched for $3 has another SHA-256 than $2: the source or the spec's digest is wrong"
+    return 1
+  fi
+  chmod "${4:-644}" "$part"
+  put "$part" "$3"
+}
+
+# keys_in_place: they are written whole, and only after the check of their fingerprints.
+keys_in_place() {
+  local file
+  for file in "${KEY_FILES[@]}"; do [[ -s $file ]] || return; done
+}
+
+# accept_keys: each key is taken alone, out of whatever its address gives, and only by its pinned fingerprint.
+accept_keys() {
+  local i home gpg
+  for i in "${!KEY_FILES[@]}"; do
+    if [[ -s ${KEY_FILES[i]} ]]; then continue; fi
+    home=$(mktemp -d "$RUN/keys.XXXXXX")
+    gpg=(gpg --homedir "$home" --batch --no-tty --quiet)
+    curl -fsSL --retry 3 --connect-timeout 20 -o "$home/fetched" "${KEY_URLS[i]}"
+    "${gpg[@]}" --import "$home/fetched" || : # it complains of any key in the file that is odd
+    if ! "${gpg[@]}" --with-colons --fingerprint --list-keys | grep -A1 '^pub:' | grep "^fpr:.*:${KEY_FINGERPRINTS[i]}:" >/dev/null; then
+      echo "the key for ${KEY_FILES[i]} has not the fingerprint ${KEY_FINGERPRINTS[i]}: the source is not what it was, or the profile is out of date"
+      return 1
+    fi
+    mkdir -p "${KEY_FILES[i]%/*}"
+    if [[ ${KEY_FILES[i]} != *.gpg ]]; then gpg+=(--armor); fi
+    "${gpg[@]}" --export "${KEY_FINGERPRINTS[i]}" >"${KEY_FILES[i]}.muster-new"
+    chmod 644 "${KEY_FILES[i]}.muster-new"
+    put "${KEY_FILES[i]}.muster-new" "${KEY_FILES[i]}"
+    rm -rf "$home"
+  done
+}
+
+# config_sum SERVICE FILE...: a digest of what the service reads when it starts.
+config_sum() {
+  local service=$1
+  shift
+  { cat "$@" "/etc/systemd/system/$service.d/"* 2>/dev/null || :; } | sha256sum
+}
+
+# service_current SERVICE FILE...: it runs, starts at boot, and was last started by us with the files as they are now.
+service_current() {
+  systemctl is-active --quiet "$1" && systemctl is-enabled --quiet "$1" && recorded "$1.config" "$(config_sum "$@")"
+}
+
+service_renew() {
+  local sum
+  sum=$(config_sum "$@")
+  systemctl daemon-reload
+  systemctl reset-failed "$1" 2>/dev/null || :
+  systemctl enable "$1"
+  systemctl restart "$1"
+  commit "$1.config" "$sum"
+}
+
+# unit_exists UNIT
+unit_exists() { [[ $(systemctl show -p LoadState "$1") == LoadState=loaded ]]; }
+
+load_modules() {
+  local module rc=0
+  for module in "${MODULES[@]}"; do module_loaded "$module" || modprobe -- "$module" || rc=1; done
+  if [[ $IPVS == true ]]; then /bin/bash "$IPVS_SCRIPT" || rc=1; fi
+  return $rc
+}
+
+# module_loaded NAME: as a module, or built into the kernel.
+module_loaded() {
+  local name=${1//-/_}
+  grep -qs "^$name " /proc/modules || [[ -d /sys/module/$name ]] ||
+    grep -q "/$name\.ko" <(tr - _ 2>/dev/null <"/lib/modules/$(uname -r)/modules.builtin")
+}
+
+# conntrack_module: the kernel's version does not tell which one it has (RHEL's 4.18 lost the old one).
+conntrack_module() { if modinfo nf_conntrack_ipv4 &>/dev/null; then echo nf_conntrack_ipv4; else echo nf_conntrack; fi; }
+
+# sysctl_each CHECK|SET: every setting of $SYSCTL_FILE, read or written under /proc/sys. As with sysctl(8), the first
+# separator of a key decides whether dots or slashes part it.
+sysctl_each() {
+  local key value path is rc=0
+  while IFS='=' read -r key value || [[ $key ]]; do
+    read -r key <<<"$key" && read -r value <<<"$value"
+    case $key in '' | '#'* | ';'*) continue ;; esac
+    path=$key
+    [[ ${key%%[./]*} == "${key%%.*}" ]] && path=$(tr ./ /. <<<"$key")
+    path=/proc/sys/$path
+    if [[ $1 == SET ]]; then
+      echo "$value" >"$path" || rc=1
+    elif ! is=$(tr -s '[:space:]' ' ' 2>/dev/null <"$path") || [[ ${is% } != "$(tr -s '[:space:]' ' ' <<<"$value" | sed 's/ $//')" ]]; then
+      echo "$key is '${is:-missing}', not '$value'"
+      rc=1
+    fi
+  done <"$SYSCTL_FILE"
+  return $rc
+}
+
+# kubeadm_once init|join CONFIG: at most one finished run. One that was cut is undone first, since kubeadm does not
+# continue; certificates that lay there before it (a CA of the user's, or shared by another control plane) are put back.
+kubeadm_once() {
+  if [[ -e $STATE/$1.started ]]; then
+    echo "kubeadm $1 was cut before its end: undoing it"
+    kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
+    if [[ -d $STATE/pki ]]; then
+      mkdir -p "$CERTIFICATES_DIR"
+      cp -a "$STATE/pki/." "$CERTIFICATES_DIR"
+    fi
+  else
+    if [[ -d $CERTIFICATES_DIR ]]; then
+      rm -rf "$STATE/pki" "$STATE/pki.new"
+      mkdir -m 0700 "$STATE/pki.new"
+      cp -a "$CERTIFICATES_DIR/." "$STATE/pki.new"
+      put "$STATE/pki.new" "$STATE/pki"
+    fi
+    commit "$1.started"
+  fi
+  kubeadm "$@"
+  sync
+  commit "$1.done"
+  rm -rf "$STATE/pki"
+}
+
+# commands_done WHEN COMMAND...: a command is known by its place and its text.
+commands_done() {
+  local when=$1 number=0 command
+  for command in "${@:2}"; do recorded "commands/$when-$((++number))" "$(sha256sum <<<"$command")" || return; done
+}
+
+run_commands() {
+  local when=$1 number=0 command sum
+  for command in "${@:2}"; do
+    sum=$(sha256sum <<<"$command")
+    recorded "commands/$when-$((++number))" "$sum" && continue
+    echo "command $number of commands.$when" # not its text: it may hold a password
+    bash -c "$command"
+    sync
+    commit "commands/$when-$number" "$sum"
+  done
+}
+
+kubectl_admin() { kubectl --kubeconfig "$ADMIN" --request-timeout 30s "$@"; }

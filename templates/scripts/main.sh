@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# muster.sh PHASE brings this machine through one phase of its first boot (prepare, bootstrap or verify): every step of
+# the phase, in order, each tried until it is done. A step looks at the machine first and leaves alone what is as it
+# should be, so a run that was cut at any point is simply run again. The loop is here and not in systemd because
+# systemd 219 knows no Restart= for oneshot units.
+#
+# PHASE modules is what every boot needs before the kubelet. It applies the settings too, because those of bridges and
+# of ipvs exist only once their modules are there.
+set -o pipefail
+export LC_ALL=C
+phase=${1:?say which phase: modules, prepare, bootstrap or verify}
+load_conf || exit
+if [[ $phase == modules ]]; then
+  load_modules
+  rc=$?
+  if [[ $SYSCTL_FILE ]]; then sysctl_each SET || rc=1; fi
+  exit $rc
+fi
+[[ -e $STATE/done ]] && exit 0
+mkdir -p "$STATE" "$RUN" && chmod 0700 "$RUN" || exit # discovery.conf is secret
+exec 3>&1 9>"$RUN/$phase.lock"
+flock 9 # a second runner waits, and finds all done
+child="" rc=0
+trap 'kill ${child:+"$child"} 2>/dev/null; exit 143' TERM INT
+
+# step TITLE ADVICE: how a step introduces itself; the advice is what a person can do when it fails.
+step() { TITLE=$1 ADVICE=$2; }
+
+# in_step CHECK|RUN: in a shell of its own, so that one step changes nothing for the next, with its result in rc. Never
+# call it in a condition: bash would ignore set -e inside. It runs in the background because only then does a signal to
+# the runner act at once.
+in_step() {
+  (set -e; if [[ $1 == RUN ]]; then run_step; else done_already; fi) >>"$log" 2>&1 </dev/null 9>&- &
+  child=$!
+  wait "$child"
+  rc=$?
+  child=
+}
+
+# report: which step failed, why, what to do, and when it is tried again.
+report() {
+  local line
+  say "$LABEL: FAILED at try $try (exit $rc): $TITLE"
+  tail -n 5 "$log" | tr -cd '\n -~' | while IFS= read -r line; do say "  | $line"; done
+  say "  what to do: $ADVICE"
+  say "  tried again in $delay s; the whole output: $log"
+  status "$LABEL: failed: $TITLE. What to do: $ADVICE"
+}
+
+# run_until_done: the step whose functions were defined last.
+run_until_done() {
+  local begin=$SECONDS delay=${MUSTER_RETRY:-5} try=1
+  : >"$log"
+  in_step CHECK
+  if ((rc == 0)); then
+    say "$LABEL: nothing to do"
+    return
+  fi
+  while :; do
+    status "$LABEL: $TITLE (try $try)"
+    : >"$log"
+    in_step RUN
+    if ((rc == 0)); then in_step CHECK; fi
+    cat "$log"
+    if ((rc == 0)); then break; fi
+    report
+    sleep "$delay" 9>&- &
+    wait $!
+    delay=$((delay * 2 > 300 ? 300 : delay * 2)) try=$((try + 1))
+  done
+  say "$LABEL: done ($((SECONDS - begin)) s)"
+}
+
+names=()
+for name in "${STEPS[@]}"; do
+  if [[ $name == "$phase"_* ]]; then names+=("${name#*_}"); fi
+done
+((${#names[@]})) || { say "there are no steps of phase $phase"; exit 1; }
+number=0
+for name in "${names[@]}"; do
+  LABEL="$phase $((++number))/${#names[@]} $name" log=$RUN/$phase-$name.log
+  define_step "${phase}_$name"
+  run_until_done
+done
+[[ -e $STATE/done ]] || status "$phase: finished"

@@ -1,0 +1,12 @@
+# shellcheck shell=bash
+step "loading kernel modules" "the kernel of this image lacks a module that Kubernetes needs: boot a kernel that has it, or take it out of system.modules"
+
+done_already() {
+  local module wanted=("${MODULES[@]}")
+  if [[ $IPVS == true ]]; then wanted+=(ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh "$(conntrack_module)"); fi
+  for module in "${wanted[@]}"; do
+    module_loaded "$module" || { echo "$module is not loaded" && return 1; }
+  done
+}
+
+run_step() { load_modules; }

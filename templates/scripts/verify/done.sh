@@ -1,0 +1,14 @@
+# shellcheck shell=bash
+step "finishing" "see the output above: $STATE must be writable"
+
+done_already() { [[ -e $STATE/done ]]; }
+
+run_step() {
+  local up result
+  read -r up _ </proc/uptime
+  result="$NODE_NAME ($ROLE) is in cluster $CLUSTER, Kubernetes $KUBERNETES_VERSION, ${up%.*} s after its last start"
+  if [[ $DRY_RUN == true ]]; then result="$NODE_NAME: the dry run of kubeadm went through; nothing was changed by it"; fi
+  status "$result"
+  commit "done" "$result"
+  say "$result"
+}

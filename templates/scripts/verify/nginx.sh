@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+step "checking the cluster with nginx" "see kubectl --kubeconfig $ADMIN get deployment,service,pods -o wide for muster-check, and whether the nodes can pull $NGINX_IMAGE"
+
+done_already() {
+  local left
+  grep -qs '^ok$' "$STATE/check.txt" || return
+  left=$(kubectl_admin get deployment,service muster-check --ignore-not-found -o name) && [[ -z $left ]]
+}
+
+fetches() { curl -fsS --noproxy '*' -m 10 "$1" >/dev/null; }
+
+# pages PORT: one line a node; an IPv6 address needs brackets.
+pages() {
+  local list node address all=ok
+  list=$(kubectl_admin get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}')
+  [[ $list ]]
+  while read -r node address _; do
+    if [[ $address == *:* ]]; then address="[$address]"; fi
+    if wait_for fetches "http://$address:$1/"; then
+      echo "$node http://$address:$1/ ok"
+    else
+      echo "$node http://$address:$1/ failed"
+      all=failed
+    fi
+  done <<<"$list"
+  echo $all
+}
+
+run_step() {
+  local port
+  kubectl_admin get deployment muster-check >/dev/null || kubectl_admin create deployment muster-check --image="$NGINX_IMAGE"
+  kubectl_admin get service muster-check >/dev/null || kubectl_admin expose deployment muster-check --port=80 --target-port=80 --type=NodePort
+  kubectl --kubeconfig "$ADMIN" rollout status deployment muster-check --timeout="${WAIT}s"
+  port=$(kubectl_admin get service muster-check -o 'jsonpath={.spec.ports[0].nodePort}')
+  pages "$port" | atomic_write "$STATE/check.txt"
+  while read -r line; do say "$LABEL: $line"; done <"$STATE/check.txt"
+  grep -q '^ok$' "$STATE/check.txt"
+  kubectl_admin delete deployment,service muster-check
+}

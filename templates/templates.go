@@ -1,0 +1,153 @@
+// Package templates owns the text that lands on nodes and runs there: the steps of the first boot, the runner that
+// brings a machine through them, and their systemd units. The scripts are static: whatever differs between nodes comes
+// from /etc/muster/node.conf, which the plan writes. Nothing here knows a spec or a profile.
+//
+// The scripts lie here one file a step, with comments. A node gets them as one file without comments, because a worker's
+// whole document has to stay under 16 KiB and thirty small files do not compress.
+package templates
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"strings"
+	"text/template"
+)
+
+// FS holds the scripts and units as they are written here.
+//
+//go:embed scripts units
+var FS embed.FS
+
+// InitTokenDescription is what InitConfiguration has to give as the description of its bootstrap token: the step
+// bootstrap/token-cleanup finds the token by it.
+const InitTokenDescription = "muster: made by kubeadm init"
+
+// Step is one step of a phase. It looks at the machine, acts if something is not as it should be, and is repeated until
+// all is.
+type Step struct {
+	// Phase is prepare, bootstrap or verify; each is a unit.
+	Phase string
+	// Name is unique within the phase, and is what consoles and logs call the step.
+	Name string
+	// For says which machines need the step.
+	For string
+}
+
+// Steps are all steps in the order in which they run. A plan leaves out what does not apply to a node.
+var Steps = []Step{
+	{"prepare", "modules", "every machine"},
+	{"prepare", "sysctl", "every machine"},
+	{"prepare", "swap", "system.swap: disabled"},
+	{"prepare", "selinux", "system.selinux: disabled or permissive"},
+	{"prepare", "firewall", "system.firewall: disabled or ports"},
+	{"prepare", "time", "every machine"},
+	{"prepare", "packages-apt", "packages by apt, not preinstalled"},
+	{"prepare", "packages-yum", "packages by yum, not preinstalled"},
+	{"prepare", "binaries", "profiles with binaries in place of packages"},
+	{"prepare", "preinstalled", "packages.preinstalled"},
+	{"prepare", "downloads", "files with a source"},
+	{"prepare", "runtime", "every machine"},
+	{"prepare", "images", "images.preload"},
+	{"prepare", "kubelet", "every machine"},
+	{"prepare", "commands-before", "commands.before"},
+	{"bootstrap", "discovery", "every machine but the one of kubeadm init"},
+	{"bootstrap", "init", "the machine of kubeadm init"},
+	{"bootstrap", "join", "every machine but the one of kubeadm init"},
+	{"bootstrap", "token-cleanup", "the machine of kubeadm init, not with kubernetes.dryRun"},
+	{"bootstrap", "cni", "the machine of kubeadm init with manifests, not with kubernetes.dryRun"},
+	{"bootstrap", "kubeconfig", "control planes, not with kubernetes.dryRun"},
+	{"bootstrap", "commands-after", "commands.after"},
+	{"verify", "nodes", "every machine, not with kubernetes.dryRun"},
+	{"verify", "nginx", "the machine of kubeadm init with check.nginx, not with kubernetes.dryRun"},
+	{"verify", "done", "every machine"},
+}
+
+// Script is the file muster.sh for a machine that needs the given steps, in their order. It fails for a step that is
+// none of Steps.
+func Script(steps []Step) ([]byte, error) {
+	var out bytes.Buffer
+	var names []string
+	out.WriteString("#!/bin/bash\n# Put together by gen from its templates, whose comments are left out here.\n")
+	if err := appendCode(&out, "scripts/lib.sh"); err != nil {
+		return nil, err
+	}
+	out.WriteString("define_step() {\ncase $1 in\n")
+	for _, s := range steps {
+		fmt.Fprintf(&out, "%s_%s)\n", s.Phase, s.Name)
+		if err := appendCode(&out, "scripts/"+s.Phase+"/"+s.Name+".sh"); err != nil {
+			return nil, fmt.Errorf("there is no step %s/%s", s.Phase, s.Name)
+		}
+		out.WriteString(";;\n")
+		names = append(names, s.Phase+"_"+s.Name)
+	}
+	fmt.Fprintf(&out, "esac\n}\nSTEPS=(%s)\n", strings.Join(names, " "))
+	if err := appendCode(&out, "scripts/main.sh"); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// appendCode leaves out lines that are comments, and blank ones. No script here has a string or here-document with such
+// a line in it (a test looks); directives that switch a check of shellcheck off stay, so that the result passes as well.
+func appendCode(out *bytes.Buffer, file string) error {
+	text, err := FS.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		code := strings.TrimSpace(line)
+		if code == "" || strings.HasPrefix(code, "#") && !strings.HasPrefix(code, "# shellcheck disable=") && code != "# shellcheck source=/dev/null" {
+			continue
+		}
+		out.WriteString(line)
+	}
+	return nil
+}
+
+// IPVSModules is the script that loads the kernel modules of ipvs; it is meant for mode 0755 at the profile's path.
+func IPVSModules() []byte {
+	text, err := FS.ReadFile("scripts/ipvs.modules")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return text
+}
+
+// Target is the unit that starts all others: at the first boot by hand of the document, later because it is enabled.
+const Target = "muster.target"
+
+// unitNames are the units in the order in which they run.
+var unitNames = []string{Target, "muster-modules.service", "muster-prepare.service", "muster-bootstrap.service", "muster-verify.service"}
+
+var units = parseUnits()
+
+func parseUnits() *template.Template {
+	all := template.New("units").Delims("[[", "]]").Option("missingkey=error")
+	return template.Must(all.ParseFS(FS, "units/*"))
+}
+
+// Unit is one systemd unit.
+type Unit struct{ Name, Contents string }
+
+// Units are muster's units for machines that have muster.sh in the folder scripts. They fail for a folder whose name
+// would need quotes in a unit.
+func Units(scripts string) ([]Unit, error) {
+	if !strings.HasPrefix(scripts, "/") || strings.ContainsFunc(scripts, needsQuotes) {
+		return nil, fmt.Errorf("%q is no folder for scripts: name an absolute path of letters, digits, and . _ - /", scripts)
+	}
+	var out []Unit
+	for _, name := range unitNames {
+		var text strings.Builder
+		if err := units.ExecuteTemplate(&text, name, struct{ Scripts string }{scripts}); err != nil {
+			return nil, fmt.Errorf("unit %s: %w", name, err)
+		}
+		out = append(out, Unit{name, text.String()})
+	}
+	return out, nil
+}
+
+// needsQuotes reports whether systemd would take a character of a path for anything but itself.
+func needsQuotes(r rune) bool {
+	return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/", r)
+}
