@@ -1,0 +1,58 @@
+# Prints, as JSON, what cloud-init's own NoCloud data source and its user-data processor make of /run/consumer/seed. Anything they log as a
+# warning or worse is printed as well, and fails the run: on a node cloud-init would go on without the part it did not understand.
+import base64
+import json
+import logging
+import shutil
+import sys
+
+from cloudinit import helpers
+from cloudinit.sources import DataSourceNoCloud
+
+
+class Complaints(logging.Handler):
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+complaints = Complaints()
+logging.getLogger().addHandler(complaints)
+
+paths = helpers.Paths({
+    "cloud_dir": "/var/lib/cloud",
+    "run_dir": "/run/cloud-init",
+    "templates_dir": "/etc/cloud/templates",
+})
+shutil.copytree("/run/consumer/seed", "/var/lib/cloud/seed/nocloud")
+source = DataSourceNoCloud.DataSourceNoCloud({}, None, paths)
+if not source._get_data():
+    sys.exit("the NoCloud data source does not take this seed")
+if source.metadata["instance-id"] == "nocloud":
+    sys.exit("meta-data has no instance-id")
+network = source.network_config
+if network is not None and "network" in network:
+    sys.exit("network-config has the top-level key network, which NoCloud does not look into")
+
+parts = []
+for part in source.get_userdata().walk():
+    if part.is_multipart():
+        continue
+    parts.append({
+        "ContentType": part.get_content_type(),
+        "Filename": part.get_filename() or "",
+        "Content": base64.b64encode(part.get_payload(decode=True)).decode(),
+    })
+if complaints.lines:
+    sys.exit("\n".join(complaints.lines))
+
+raw = source.get_userdata_raw()
+json.dump({
+    "UserData": base64.b64encode(raw if isinstance(raw, bytes) else raw.encode()).decode(),
+    "MetaData": source.metadata,
+    "NetworkConfig": network,
+    "Parts": parts,
+}, sys.stdout)
