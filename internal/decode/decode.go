@@ -233,11 +233,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 		switch reason := refused[key.Value]; {
 		case known:
 			seen[key.Value] = true
-			target := v.FieldByIndex(field.Index)
-			d.value(target, value, join(path, key.Value))
-			if enum := field.Tag.Get("enum"); enum != "" {
-				d.checkEnum(target.Addr().Interface().(*Value[string]), strings.Split(enum, ","))
-			}
+			d.field(v.FieldByIndex(field.Index), field.Tag.Get("enum"), value, join(path, key.Value))
 		case reason != "":
 			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
 		default:
@@ -249,6 +245,15 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 			d.problems.Errorf(place(n, join(path, name)), example(name, fields[name]), "is missing")
 		}
 	}
+}
+
+// field reads n into a struct's field; enum are the only values that it may have, if there are any.
+func (d *decoder) field(v reflect.Value, enum string, n *yaml.Node, path string) {
+	if enum == "" || n.Kind != yaml.ScalarNode || n.Tag == "!!null" || tagged(n) {
+		d.value(v, n, path)
+		return
+	}
+	d.oneOf(v.Addr().Interface().(*Value[string]), strings.Split(enum, ","), n, path)
 }
 
 func example(name string, f reflect.StructField) string {

@@ -171,6 +171,12 @@ var wrong = []struct {
 	{"value outside an enumeration", "name: a\nmode: userspace\n", []string{`2:7 mode: "userspace" is not known here; write one of ipvs, iptables, nftables`}},
 	{"enumeration in another case", "name: a\nmode: IPVS\n", []string{`2:7 mode: "IPVS" is not known here; did you mean ipvs? It may be ipvs, iptables, nftables`}},
 
+	{"boolean word for an enumeration", "name: a\nmode: on\n", []string{`2:7 mode: "on" is not known here; write one of ipvs, iptables, nftables`}},
+	{"number for an enumeration", "name: a\nmode: 1\n", []string{`2:7 mode: "1" is not known here; write one of ipvs, iptables, nftables`}},
+	{"null for an enumeration", "name: a\nmode:\n", []string{"2:6 mode: " + noNull}},
+	{"list for an enumeration", "name: a\nmode: [ipvs]\n", []string{"2:7 mode: a string is meant here, not a list; write one value"}},
+	{"tag for an enumeration", "name: a\nmode: !x ipvs\n", []string{"2:7 mode: the tag !x is not read; write the value without the tag"}},
+
 	{"null string", "name:\n", []string{"1:6 name: " + noNull}},
 	{"tilde string", "name: ~\n", []string{"1:7 name: " + noNull}},
 	{"null number", "name: a\nport: null\n", []string{"2:7 port: " + noNull}},

@@ -174,15 +174,16 @@ func (d *decoder) freeScalar(n *yaml.Node, path string) any {
 	}
 }
 
-// checkEnum reports a value that a field's list of values does not hold, and leaves the field unset.
-func (d *decoder) checkEnum(v *Value[string], values []string) {
-	if !v.Set || slices.Contains(values, v.V) {
+// oneOf reads a string that is one of a list, and leaves the value unset where it is another.
+func (d *decoder) oneOf(v *Value[string], values []string, n *yaml.Node, path string) {
+	v.At = place(n, path)
+	if slices.Contains(values, n.Value) {
+		v.V, v.Set = d.text(n, v.At, true)
 		return
 	}
 	instead := "write one of " + strings.Join(values, ", ")
-	if near := problem.Nearest(v.V, values); near != "" {
+	if near := problem.Nearest(n.Value, values); near != "" {
 		instead = fmt.Sprintf("did you mean %s? It may be %s", near, strings.Join(values, ", "))
 	}
-	d.problems.Errorf(v.At, instead, "%s is not known here", strconv.Quote(v.V))
-	v.V, v.Set = "", false
+	d.problems.Errorf(v.At, instead, "%s is not known here", strconv.Quote(n.Value))
 }

@@ -33,6 +33,12 @@ func maskBits(mask netip.Addr) (length int, ok bool) {
 	return length, word != 0 && bits.TrailingZeros32(word) == 32-length
 }
 
+// Static reports whether the block sets an address: it has a mask or a gateway. Without both, the interface asks DHCP
+// and keeps what else the block says.
+func (n Network) Static() bool {
+	return n.Netmask.Known() || n.PrefixLength.Known() || n.Gateway.Known()
+}
+
 // StaticAddress is the node's address with its network's prefix length; ok is false for DHCP, for a pool, and where the
 // address or the mask is missing or wrong.
 func (t Target) StaticAddress() (prefix netip.Prefix, ok bool) {

@@ -45,11 +45,11 @@ var (
 	// stringRules look at every string of the spec.
 	stringRules = []func(*validator, stringValue){ruleOneLine, ruleText, ruleNotEmpty, ruleTrimmed}
 	// scopeRules look at what is written at one place: for the cluster, for a role, for a node or pool.
-	scopeRules = concat(networkScopeRules, kubernetesScopeRules, systemScopeRules, userRules, fileRules, unitRules, softwareScopeRules)
+	scopeRules = concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules, softwareScopeRules)
 	// targetRules look at all that holds for one node or pool together.
-	targetRules = concat(nodeTargetRules, networkTargetRules, kubernetesTargetRules, softwareTargetRules)
+	targetRules = concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, softwareTargetRules)
 	// clusterRules look at the whole.
-	clusterRules = concat(nodeClusterRules, networkClusterRules, kubernetesClusterRules, softwareClusterRules)
+	clusterRules = concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, softwareClusterRules)
 )
 
 func concat[T any](tables ...[]T) []T {
@@ -73,8 +73,8 @@ type validator struct {
 	strings      []stringValue
 	// places are all values of the file by path, to find a parent's line.
 	places map[string]At
-	// failed are the paths that an error stands at; unread those of decode's errors.
-	failed, unread map[string]bool
+	// failed are the paths that an error stands at, unread those of decode's errors, warned those of a warning.
+	failed, unread, warned map[string]bool
 }
 
 // stringValue is one string of the spec, with the tags of the field that holds it.
@@ -85,7 +85,7 @@ type stringValue struct {
 }
 
 func newValidator(c *Cluster, facts Facts, problems *problem.List) *validator {
-	v := &validator{Cluster: c, facts: facts, problems: problems, targets: c.Targets(), places: map[string]At{}, failed: map[string]bool{}, unread: map[string]bool{}}
+	v := &validator{Cluster: c, facts: facts, problems: problems, targets: c.Targets(), places: map[string]At{}, failed: map[string]bool{}, unread: map[string]bool{}, warned: map[string]bool{}}
 	v.scopes = []Scope{
 		{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()},
 		c.Spec.ControlPlane, c.Spec.Worker,
@@ -98,7 +98,7 @@ func newValidator(c *Cluster, facts Facts, problems *problem.List) *validator {
 	}
 	v.walk(reflect.ValueOf(*c), "")
 	for _, p := range problems.Sorted() {
-		if p.Severity == problem.Error {
+		if p.Severity == problem.Error && p.File == problems.File { // a profile's problems have paths of their own
 			v.failed[p.Path], v.unread[p.Path] = true, true
 		}
 	}
@@ -147,21 +147,28 @@ func (v *validator) walkStruct(part reflect.Value, tag reflect.StructTag) {
 	}
 }
 
-// errorf reports an error unless one stands at the same path already, or something is said to be missing from a part
-// that could not be read.
+// errorf reports an error where nothing that says more has been said.
 func (v *validator) errorf(at At, instead, format string, args ...any) {
-	if v.failed[at.Path] || !at.Known() && v.insideUnread(at.Path) {
+	if v.answered(at) {
 		return
 	}
 	v.failed[at.Path] = true
 	v.problems.Errorf(v.locate(at), instead, format, args...)
 }
 
-// warnf reports a warning unless an error stands at the same path already.
+// warnf reports a warning where nothing that says more has been said.
 func (v *validator) warnf(at At, instead, format string, args ...any) {
-	if !v.failed[at.Path] {
-		v.problems.Warnf(v.locate(at), instead, format, args...)
+	if v.answered(at) || v.warned[at.Path] {
+		return
 	}
+	v.warned[at.Path] = true
+	v.problems.Warnf(v.locate(at), instead, format, args...)
+}
+
+// answered reports whether an error stands at a path already, or something would be said to be missing from a part that
+// could not be read.
+func (v *validator) answered(at At) bool {
+	return v.failed[at.Path] || !at.Known() && v.insideUnread(at.Path)
 }
 
 func (v *validator) insideUnread(path string) bool {

@@ -14,13 +14,11 @@ import (
 )
 
 var (
-	kubernetesScopeRules = []func(*validator, Scope){rulePatchKind, rulePatchMapping, rulePatchSecret, rulePatchIdentity, ruleFlagName, ruleKubeletFlagValue, ruleKubeletFlagOwned,
-		rulePreflightAll, rulePreflightName, ruleCRISocketSyntax}
-	kubernetesTargetRules = []func(*validator, Target){ruleVersionOfProfile, ruleVersionPinned, ruleKubeletFlagRemoved, ruleCRISocketVersion,
-		ruleBindPort, ruleBindPortClash, ruleBindPortCommon, ruleBindPortOnControlPlane}
+	kubernetesScopeRules  = []func(*validator, Scope){rulePreflightAll, rulePreflightName, ruleCRISocketSyntax}
+	kubernetesTargetRules = []func(*validator, Target){ruleVersionOfProfile, ruleVersionPinned, ruleCRISocketVersion, ruleBindPort, ruleBindPortClash,
+		ruleBindPortCommon, ruleBindPortOnControlPlane}
 	kubernetesClusterRules = []func(*validator){ruleVersion, ruleClusterNameText, ruleEndpoint, ruleEndpointNode, ruleCertificatesDir, ruleTokenTTL, ruleTokenTTLLong,
-		ruleProxyMode, ruleProxyDeprecated, ruleProxyScheduler, ruleFeatureGate, ruleImageRepository, ruleCertSAN, ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue,
-		ruleDryRun, rulePort, rulePortClash}
+		ruleProxyMode, ruleProxyDeprecated, ruleProxyScheduler, ruleFeatureGate, ruleImageRepository, ruleCertSAN, ruleDryRun, rulePort, rulePortClash}
 )
 
 // Rule: kubernetes.version is one that this muster knows.
@@ -73,6 +71,12 @@ func ruleClusterNameText(v *validator) {
 	if name := v.Spec.Kubernetes.ClusterName; name.Known() && name.Set && !contextName.MatchString(name.V) {
 		v.errorf(name.At, "write at most 63 letters, digits, dashes, dots and underscores", "%.70q is no cluster name", name.V)
 	}
+}
+
+// ownEndpoint reports whether the endpoint is muster's own name, which every machine finds in /etc/hosts.
+func (v *validator) ownEndpoint() bool {
+	host, _, _ := splitEndpoint(v.Spec.Kubernetes.ControlPlaneEndpoint.V)
+	return host != "" && host == OwnEndpointHost(v.Spec.Kubernetes.ClusterName.V)
 }
 
 // splitEndpoint splits HOST:PORT; ok is false where it is no such thing.
@@ -293,125 +297,6 @@ func ruleDryRun(v *validator) {
 	}
 }
 
-// component is one program of the control plane with the flags that the spec gives it and those that muster writes.
-type component struct {
-	name  string
-	args  Map[Value[string]]
-	owned map[string]string
-}
-
-func (v *validator) components() []component {
-	k := v.Spec.Kubernetes
-	return []component{
-		{"kube-apiserver", k.APIServer.ExtraArgs, map[string]string{
-			"advertise-address": "apiServer.advertiseAddress", "secure-port": "apiServer.bindPort", "service-cluster-ip-range": "networking.serviceSubnet",
-		}},
-		{"kube-controller-manager", k.ControllerManager.ExtraArgs, map[string]string{
-			"cluster-name": "clusterName", "cluster-cidr": "networking.podSubnet", "service-cluster-ip-range": "networking.serviceSubnet",
-		}},
-		{"kube-scheduler", k.Scheduler.ExtraArgs, nil},
-		{"etcd", k.Etcd.ExtraArgs, map[string]string{"name": "nodes[].name", "initial-cluster-token": "clusterName"}},
-	}
-}
-
-var flagName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
-
-// flagMistake tells what keeps a key of extraArgs from being a flag's name.
-func flagMistake(name string) (what, instead string) {
-	lower := strings.ReplaceAll(strings.ToLower(strings.TrimLeft(name, "-")), "_", "-")
-	switch bare, _, valued := strings.Cut(name, "="); {
-	case flagName.MatchString(name):
-		return "", ""
-	case valued:
-		return "a flag's name holds no =", "write " + strings.TrimLeft(bare, "-") + ": and the value"
-	case flagName.MatchString(lower):
-		return "flags are named in lower case with single dashes, and none in front", "write " + lower
-	default:
-		return fmt.Sprintf("%.70q is no flag", name), "write the flag's name without dashes in front"
-	}
-}
-
-func (v *validator) checkFlagNames(args Map[Value[string]]) {
-	for _, arg := range args.Entries {
-		if what, instead := flagMistake(arg.Key); what != "" {
-			v.errorf(arg.At, instead, "%s", what)
-		}
-	}
-}
-
-// Rule: a key of the kubelet's extraArgs is a flag's name.
-func ruleFlagName(v *validator, s Scope) { v.checkFlagNames(s.Kubernetes.Kubelet.ExtraArgs) }
-
-// Rule: a key of a control plane program's extraArgs is a flag's name.
-func ruleComponentFlagName(v *validator) {
-	for _, c := range v.components() {
-		v.checkFlagNames(c.args)
-	}
-}
-
-// Rule: a flag that a field of the spec writes is set by that field.
-func ruleComponentFlagOwned(v *validator) {
-	for _, c := range v.components() {
-		for _, arg := range c.args.Entries {
-			if field, owned := c.owned[arg.Key]; owned {
-				v.errorf(arg.At, "write it as "+field, "muster sets %s's flag %s itself", c.name, arg.Key)
-			}
-		}
-	}
-}
-
-// Rule: a flag's value does not start like a flag, and holds no $(...), which the kubelet expands in a static pod.
-func ruleComponentFlagValue(v *validator) {
-	for _, c := range v.components() {
-		for _, arg := range c.args.Entries {
-			switch value := arg.Value; {
-			case strings.HasPrefix(value.V, "--"):
-				v.errorf(value.At, "write the value alone", "the value of %s starts like a flag", arg.Key)
-			case strings.Contains(value.V, "$("), strings.Contains(value.V, "$$"):
-				v.errorf(value.At, "write it without $( and $$", "the kubelet would expand the value of %s when it starts the pod", arg.Key)
-			}
-		}
-	}
-}
-
-// kubeletOwned are the kubelet's flags that a field of the spec, or kubeadm, writes.
-var kubeletOwned = map[string]string{
-	"node-labels": "write labels", "register-with-taints": "write taints", "hostname-override": "write nodes[].name", "node-ip": "write nodes[].address",
-	"container-runtime-endpoint": "write criSocket", "config": "write patches: {KubeletConfiguration: ...}", "kubeconfig": "leave it out; kubeadm sets it",
-	"bootstrap-kubeconfig": "leave it out; kubeadm sets it", "cgroup-driver": "leave it out; it follows the runtime", "fail-swap-on": "write system.swap",
-}
-
-// Rule: a kubelet's flag that a field of the spec writes is set by that field.
-func ruleKubeletFlagOwned(v *validator, s Scope) {
-	for _, arg := range s.Kubernetes.Kubelet.ExtraArgs.Entries {
-		if instead, owned := kubeletOwned[arg.Key]; owned {
-			v.errorf(arg.At, instead, "muster sets the kubelet's flag %s itself", arg.Key)
-		}
-	}
-}
-
-// Rule: a kubelet's flag has a value that systemd reads as one word: kubeadm writes the flags unquoted into an environment
-// file.
-func ruleKubeletFlagValue(v *validator, s Scope) {
-	for _, arg := range s.Kubernetes.Kubelet.ExtraArgs.Entries {
-		if strings.ContainsAny(arg.Value.V, " \t\"'\\`$#") {
-			v.errorf(arg.Value.At, "write it without spaces, quotes and backslashes, or use patches: {KubeletConfiguration: ...}", "the kubelet's environment file cannot hold the value of %s", arg.Key)
-		}
-	}
-}
-
-// Rule: a kubelet of the version has the flag.
-func ruleKubeletFlagRemoved(v *validator, t Target) {
-	if !v.versionKnown {
-		return
-	}
-	for _, arg := range t.Kubernetes.Kubelet.ExtraArgs.Entries {
-		if minor, removed := v.version.KubeletFlagRemovedIn(arg.Key); removed {
-			v.errorf(arg.At, "leave it out", "the kubelet no longer has the flag %s since %s and does not start with it", arg.Key, minor)
-		}
-	}
-}
-
 // preflightChecks are the names of kubeadm's checks; preflightFamilies are those that end in a port, path or program
 // (cmd/kubeadm/app/preflight of the releases from 1.17 to 1.37). kubeadm compares them without regard to case and says
 // nothing about a name that it does not know.
@@ -468,99 +353,6 @@ func ruleCRISocketVersion(v *validator, t Target) {
 	}
 }
 
-// patchKinds are the documents that muster writes for kubeadm; those of one machine can be patched per role and node.
-var (
-	patchKinds        = []string{"ClusterConfiguration", "InitConfiguration", "JoinConfiguration", "KubeProxyConfiguration", "KubeletConfiguration"}
-	machinePatchKinds = []string{"InitConfiguration", "JoinConfiguration", "KubeletConfiguration"}
-)
-
-// Rule: patches name a document that muster writes: of the cluster in spec.kubernetes, of one machine anywhere.
-func rulePatchKind(v *validator, s Scope) {
-	kinds := machinePatchKinds
-	if s.Path == v.Spec.Path {
-		kinds = patchKinds
-	}
-	for _, patch := range s.Kubernetes.Patches.Entries {
-		switch {
-		case slices.Contains(kinds, patch.Key):
-		case slices.Contains(patchKinds, patch.Key):
-			v.errorf(patch.At, "write it under spec.kubernetes.patches", "%s holds for the whole cluster", patch.Key)
-		default:
-			v.errorf(patch.At, v.oneOf(patch.Key, kinds), "muster writes no document of kind %q", patch.Key)
-		}
-	}
-}
-
-// Rule: a patch is a mapping.
-func rulePatchMapping(v *validator, s Scope) {
-	for _, patch := range s.Kubernetes.Patches.Entries {
-		v.checkMapping(patch.Value)
-	}
-}
-
-// checkMapping refuses a free part that is no mapping: as a merge patch it would replace the whole document.
-func (v *validator) checkMapping(part Free) {
-	if _, ok := part.V.(map[string]any); part.Set && !ok {
-		v.errorf(part.At, "write the keys that differ", "a mapping is meant here")
-	}
-}
-
-// patchedSecrets are the keys by which kubeadm's configuration takes tokens and keys, by path below a kind.
-var patchedSecrets = map[string]string{
-	"InitConfiguration.bootstrapTokens":             "tokens are minted at first boot; their life is bootstrapToken.ttl",
-	"InitConfiguration.certificateKey":              "leave it out; certificates come over the rendezvous's own connection",
-	"JoinConfiguration.discovery":                   "leave it out; it comes from the rendezvous at first boot",
-	"JoinConfiguration.controlPlane.certificateKey": "leave it out; certificates come over the rendezvous's own connection",
-}
-
-// Rule: a patch sets no token, discovery or certificate key: no secret of the cluster stands in a file.
-func rulePatchSecret(v *validator, s Scope) { v.checkPatchedKeys(s, patchedSecrets) }
-
-// patchedIdentity are keys that muster owns, since other parts of a document follow from them.
-var patchedIdentity = map[string]string{
-	"InitConfiguration.apiVersion": "leave it out; it follows from the version", "InitConfiguration.kind": "leave it out",
-	"JoinConfiguration.apiVersion": "leave it out; it follows from the version", "JoinConfiguration.kind": "leave it out",
-	"ClusterConfiguration.apiVersion": "leave it out; it follows from the version", "ClusterConfiguration.kind": "leave it out",
-	"KubeletConfiguration.apiVersion": "leave it out", "KubeletConfiguration.kind": "leave it out",
-	"KubeProxyConfiguration.apiVersion": "leave it out", "KubeProxyConfiguration.kind": "leave it out",
-	"ClusterConfiguration.kubernetesVersion": "write kubernetes.version", "ClusterConfiguration.controlPlaneEndpoint": "write kubernetes.controlPlaneEndpoint",
-	"ClusterConfiguration.clusterName": "write kubernetes.clusterName", "ClusterConfiguration.certificatesDir": "write kubernetes.certificatesDir",
-	"ClusterConfiguration.imageRepository": "write kubernetes.imageRepository", "ClusterConfiguration.networking": "write kubernetes.networking",
-	"InitConfiguration.localAPIEndpoint": "write kubernetes.apiServer", "JoinConfiguration.controlPlane.localAPIEndpoint": "write kubernetes.apiServer",
-	"InitConfiguration.nodeRegistration.name": "write nodes[].name", "JoinConfiguration.nodeRegistration.name": "write nodes[].name",
-	"InitConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket", "JoinConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket",
-	"InitConfiguration.nodeRegistration.taints": "write taints", "JoinConfiguration.nodeRegistration.taints": "write taints",
-	"KubeProxyConfiguration.mode": "write kubernetes.proxy.mode", "KubeProxyConfiguration.clusterCIDR": "write kubernetes.networking.podSubnet",
-	"KubeletConfiguration.clusterDomain": "write kubernetes.networking.dnsDomain", "KubeletConfiguration.cgroupDriver": "leave it out; it follows the runtime",
-}
-
-// Rule: a patch leaves alone what a field of the spec says, so that all documents agree.
-func rulePatchIdentity(v *validator, s Scope) { v.checkPatchedKeys(s, patchedIdentity) }
-
-func (v *validator) checkPatchedKeys(s Scope, refused map[string]string) {
-	for _, patch := range s.Kubernetes.Patches.Entries {
-		for _, key := range slices.Sorted(maps.Keys(refused)) {
-			kind, inside, _ := strings.Cut(key, ".")
-			if kind == patch.Key && hasKey(patch.Value.V, strings.Split(inside, ".")) {
-				v.errorf(patch.At, refused[key], "a patch may not set %s of %s", inside, kind)
-			}
-		}
-	}
-}
-
-// hasKey reports whether a tree of maps has a key at a path.
-func hasKey(tree any, path []string) bool {
-	for _, key := range path {
-		level, _ := tree.(map[string]any)
-		value, ok := level[key]
-		if !ok {
-			return false
-		}
-		tree = value
-	}
-	return true
-}
-
 // ports are the ports that Kubernetes' programs listen on, on a control plane.
 var ports = map[int]string{
 	2379: "etcd", 2380: "etcd", 2381: "etcd's metrics", 10248: "the kubelet's health check", 10249: "kube-proxy's metrics", 10250: "the kubelet",
@@ -600,8 +392,9 @@ func ruleBindPortClash(v *validator, t Target) {
 
 // Rule: control planes that share the endpoint's own name share its port.
 func ruleBindPortCommon(v *validator, t Target) {
-	port, endpoint := t.Kubernetes.APIServer.BindPort, v.Spec.Kubernetes.ControlPlaneEndpoint
-	if _, common, ok := splitEndpoint(endpoint.V); ok && t.IsControlPlane() && !endpoint.Known() && port.V != common {
+	port := t.Kubernetes.APIServer.BindPort
+	_, common, ok := splitEndpoint(v.Spec.Kubernetes.ControlPlaneEndpoint.V)
+	if ok && t.IsControlPlane() && v.ownEndpoint() && port.Set && port.V != common {
 		v.errorf(port.At, fmt.Sprintf("write %d everywhere, or set controlPlaneEndpoint to a balancer", common), "without a balancer every control plane listens on the same port, %d", common)
 	}
 }

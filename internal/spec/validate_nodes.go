@@ -88,7 +88,7 @@ func ruleClusterName(v *validator) {
 // Rule: kubernetes.clusterName can stand in the name api.<clusterName>.muster, where that is the endpoint.
 func ruleEndpointName(v *validator) {
 	k := v.Spec.Kubernetes
-	if !k.ClusterName.Known() || k.ControlPlaneEndpoint.Known() {
+	if !k.ClusterName.Known() || !v.ownEndpoint() {
 		return
 	}
 	if what, instead := subdomainMistake(k.ClusterName.V); what != "" {
@@ -377,8 +377,8 @@ func ruleEvenControlPlanes(v *validator) {
 // Rule: names and aliases of nodes, names of pools, and the endpoint's own name are all different.
 func ruleNameTwice(v *validator) {
 	first := map[string]string{}
-	if k := v.Spec.Kubernetes; k.ClusterName.Set && !k.ControlPlaneEndpoint.Known() {
-		first[OwnEndpointHost(k.ClusterName.V)] = "the control planes' common name"
+	if v.ownEndpoint() {
+		first[OwnEndpointHost(v.Spec.Kubernetes.ClusterName.V)] = "the control planes' common name"
 	}
 	claim := func(name Value[string]) {
 		switch by, taken := first[name.V]; {
