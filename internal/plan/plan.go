@@ -109,8 +109,19 @@ func (m *machine) build() node.Config {
 	return m.config
 }
 
-// file adds a file to the machine. The validator refuses extra files where muster puts its own.
+// file adds a file to the machine. One path has one author: a spec's file where muster or the profile puts one is a
+// problem at the spec's line, whichever was planned first.
 func (m *machine) file(f node.File) {
+	for _, known := range m.config.Files {
+		if known.Path == f.Path {
+			at := f.At
+			if !at.Known() {
+				at = known.At
+			}
+			m.problems.Errorf(at, "say it in the field of the spec that the file comes from, or choose another path", "muster writes %s on %s itself", f.Path, m.Name.V)
+			return
+		}
+	}
 	m.config.Files = append(m.config.Files, f)
 }
 

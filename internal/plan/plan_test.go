@@ -1,0 +1,103 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"muster/internal/decode"
+	"muster/internal/problem"
+	"muster/internal/spec"
+	"muster/profiles"
+)
+
+// planned plans a spec that stands in a test, under a built-in profile.
+func planned(t *testing.T, text string) ([]Machine, []problem.Problem) {
+	t.Helper()
+	problems := problem.List{File: "cluster.yaml"}
+	cluster := &spec.Cluster{}
+	decode.Into(cluster, []byte(text), &problems)
+	loaded := map[string]*profiles.Profile{}
+	facts := spec.Facts{Profiles: map[string]spec.ProfileFacts{}}
+	for _, name := range profiles.Names(profiles.Builtin) {
+		data, err := profiles.Builtin.ReadFile(name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded[name] = profiles.Read(data, name, &problems)
+		facts.Profiles[name] = spec.ProfileFacts{DefaultVersion: loaded[name].Kubernetes.Default.V}
+	}
+	cluster.Default(facts)
+	machines := Build(Input{Cluster: cluster, Profiles: loaded, ReadFile: func(string) ([]byte, error) { return []byte("data"), nil }}, &problems)
+	return machines, problems.Sorted()
+}
+
+const small = `apiVersion: muster/v1
+kind: Cluster
+metadata: {name: k8s}
+spec:
+  profile: debian12-containerd
+  nodes:
+    - name: cp1
+      role: control-plane
+      address: 10.0.0.1
+`
+
+func contentsOf(t *testing.T, m Machine, path string) string {
+	t.Helper()
+	for _, f := range m.Config.Files {
+		if f.Path == path {
+			return string(f.Contents)
+		}
+	}
+	t.Fatalf("%s has no %s", m.Config.Name, path)
+	return ""
+}
+
+func TestOnePathHasOneAuthor(t *testing.T) {
+	_, problems := planned(t, small+"      files:\n        - {path: /etc/crictl.yaml, contents: mine}\n")
+	if len(problems) != 1 || problems[0].Line != 11 || !strings.Contains(problems[0].Message, "/etc/crictl.yaml") {
+		t.Errorf("problems are %v", problems)
+	}
+}
+
+func TestWrongDigestOfAFileBesideTheSpec(t *testing.T) {
+	_, problems := planned(t, small+"      files:\n        - path: /opt/x\n          source: ./x\n          sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"\n")
+	if len(problems) != 1 || problems[0].Path != "spec.nodes[0].files[0].sha256" || problems[0].Line != 13 || !strings.Contains(problems[0].Instead, "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7") {
+		t.Errorf("problems are %v", problems)
+	}
+}
+
+// TestHostsOfManyNodes: beyond a hundred nodes a machine knows the control planes and itself, and a notice says so.
+func TestHostsOfManyNodes(t *testing.T) {
+	text := small
+	for i := range MaxHosts {
+		text += fmt.Sprintf("    - {name: w%03d, role: worker, address: 10.0.1.%d}\n", i, i+1)
+	}
+	machines, problems := planned(t, text)
+	if len(problems) != 1 || problems[0].Severity != problem.Notice {
+		t.Errorf("problems are %v", problems)
+	}
+	hosts := contentsOf(t, machines[7], "/etc/hosts")
+	for name, want := range map[string]bool{"cp1": true, "w006": true, "w007": false, "api.k8s.muster": true} {
+		if got := strings.Contains(hosts, " "+name+"\n"); got != want {
+			t.Errorf("%s knows %s: %v, want %v", machines[7].Config.Name, name, got, want)
+		}
+	}
+}
+
+func TestEndpointListsTheMachineFirst(t *testing.T) {
+	text := strings.Replace(small, "10.0.0.1\n", "10.0.0.1\n    - {name: cp2, role: control-plane, address: 10.0.0.2}\n    - {name: cp3, role: control-plane, address: 10.0.0.3}\n", 1)
+	machines, _ := planned(t, text)
+	for i, want := range []string{"10.0.0.1 10.0.0.2 10.0.0.3", "10.0.0.2 10.0.0.1 10.0.0.3", "10.0.0.3 10.0.0.1 10.0.0.2"} {
+		var got []string
+		for line := range strings.Lines(contentsOf(t, machines[i], "/etc/hosts")) {
+			if address, ok := strings.CutSuffix(line, " api.k8s.muster\n"); ok {
+				got = append(got, address)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s asks %v, want %s", machines[i].Config.Name, got, want)
+		}
+	}
+}
