@@ -1,8 +1,10 @@
 # Prints, as JSON, what cloud-init's own NoCloud data source and its user-data processor make of /run/consumer/seed. Anything they log as a
-# warning or worse is printed as well, and fails the run: on a node cloud-init would go on without the part it did not understand.
+# warning or worse is printed as well, and fails the run: on a node cloud-init would go on without the part it did not understand. With the argument
+# schema, every cloud-config in user-data goes through `cloud-init schema`, and there must be one.
 import base64
 import json
 import logging
+import os
 import shutil
 import sys
 
@@ -17,6 +19,32 @@ class Complaints(logging.Handler):
 
     def emit(self, record):
         self.lines.append(record.getMessage())
+
+
+def check_schema(cloud_config):
+    """Runs `cloud-init schema` in a fork, to spare a second import, and fails unless it says that all is well and nothing else."""
+    from cloudinit.cmd import main
+
+    path, said = "/run/cloud-config", "/run/schema"
+    with open(path, "wb") as f:
+        f.write(cloud_config)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            sys.stdout = sys.stderr = open(said, "w")
+            code = main.main(["cloud-init", "schema", "--config-file", path])
+        except SystemExit as e:
+            if isinstance(e.code, str):
+                print(e.code, file=sys.stderr)
+        finally:
+            sys.stdout.flush()
+            os._exit(code or 0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with open(said) as f:
+        answer = f.read().strip()
+    if code != 0 or answer != "Valid cloud-config: " + path:
+        sys.exit("cloud-init schema: " + answer)
 
 
 complaints = Complaints()
@@ -48,6 +76,13 @@ for part in source.get_userdata().walk():
     })
 if complaints.lines:
     sys.exit("\n".join(complaints.lines))
+
+if "schema" in sys.argv[1:]:
+    configs = [part for part in source.get_userdata().walk() if part.get_content_type() == "text/cloud-config"]
+    if not configs:
+        sys.exit("cloud-init finds no cloud-config in this user-data: it starts with #cloud-config or has a part of type text/cloud-config")
+    for config in configs:
+        check_schema(config.get_payload(decode=True))
 
 raw = source.get_userdata_raw()
 json.dump({
