@@ -75,11 +75,11 @@ func Encode(format string, butane Butane, cfg node.Config) (Document, error) {
 	refused := &problem.List{}
 	check(cfg, refused)
 	if refused.Failed() {
-		return Document{}, &Refused{refused.Sorted()}
+		return Document{}, refusal(cfg, refused)
 	}
 	doc, err := encode(format, butane, cfg, refused)
 	if refused.Failed() {
-		return Document{}, &Refused{refused.Sorted()}
+		return Document{}, refusal(cfg, refused)
 	}
 	if err != nil {
 		return Document{}, fmt.Errorf("%s: %w", cfg.Name, err)
@@ -92,6 +92,17 @@ func Encode(format string, butane Butane, cfg node.Config) (Document, error) {
 		return Document{}, fmt.Errorf("%s: the %s document does not say what was meant: %s", cfg.Name, format, strings.Join(differing, ", "))
 	}
 	return doc, nil
+}
+
+// refusal makes the error of what was refused. What no line of the spec caused by itself stands at the node or pool.
+func refusal(cfg node.Config, refused *problem.List) *Refused {
+	problems := refused.Sorted()
+	for i := range problems {
+		if problems[i].At == (problem.At{}) {
+			problems[i].At = cfg.At
+		}
+	}
+	return &Refused{problems}
 }
 
 func encode(format string, butane Butane, cfg node.Config, refused *problem.List) (Document, error) {

@@ -215,7 +215,7 @@ func TestReadBackOfIgnitionRefuses(t *testing.T) {
 		"cut compression":   {`"compression":"gzip","source":"data:;base64,H4sI`, `"compression":"gzip","source":"data:;base64,AAAA`},
 		"an unknown key":    {`"path":"/etc/empty"`, `"path":"/etc/empty","paths":"x"`},
 		"another version":   {`"3.4.0"`, `"3.99.0"`},
-		"a foreign setting": {`DHCP%3Dno`, `DHCQ%3Dno`},
+		"a foreign setting": {`DHCP=no`, `DHCQ=no`},
 	} {
 		bad := bytes.Replace(good, []byte(c.old), []byte(c.new), 1)
 		if bytes.Equal(bad, good) {

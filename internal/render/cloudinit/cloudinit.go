@@ -13,6 +13,8 @@
 //  4. runcmd gives files to their owners, reloads systemd, applies the units' states and starts the first unit. Enabling
 //     that unit comes last, so a machine that has it enabled has everything before it.
 //
+// User-data of more than payload.Limit bytes is compressed as a whole: see pack.
+//
 // A machine without static network has no network-config: cloud-init then asks DHCP on its first interface, which says
 // less that can be wrong than any interface name we could write down.
 package cloudinit
@@ -20,6 +22,7 @@ package cloudinit
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -28,6 +31,7 @@ import (
 
 	"muster/internal/node"
 	"muster/internal/problem"
+	"muster/internal/render/payload"
 )
 
 // Documents are the bytes of one machine's or pool's documents. NetworkConfig is nil for a machine that uses DHCP.
@@ -47,11 +51,10 @@ func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
 		return Documents{}, nil
 	}
 	var docs Documents
-	userData, err := marshal(userDataOf(cfg))
-	if err != nil {
+	var err error
+	if docs.UserData, err = encodeUserData(cfg); err != nil {
 		return Documents{}, fmt.Errorf("user-data: %w", err)
 	}
-	docs.UserData = append([]byte(header), userData...)
 	if docs.MetaData, err = marshal(metaData{InstanceID: text(cfg.InstanceID), LocalHostname: text(cfg.Hostname)}); err != nil {
 		return Documents{}, fmt.Errorf("meta-data: %w", err)
 	}
@@ -61,6 +64,22 @@ func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
 		}
 	}
 	return docs, nil
+}
+
+// encodeUserData returns the readable form, or the packed one where the readable one is too large for some platform.
+func encodeUserData(cfg node.Config) ([]byte, error) {
+	readable, err := marshal(userDataOf(cfg, readableSize))
+	if err != nil || len(header)+len(readable) <= payload.Limit {
+		return append([]byte(header), readable...), err
+	}
+	whole, err := marshal(userDataOf(cfg, math.MaxInt))
+	if err != nil {
+		return nil, err
+	}
+	if packed := pack(append([]byte(header), whole...)); len(packed) < len(readable) {
+		return packed, nil
+	}
+	return append([]byte(header), readable...), nil
 }
 
 // refuse reports what Ignition can express and cloud-init cannot.

@@ -20,7 +20,11 @@ import (
 // the document and what is wrong in it, and never shows contents.
 func Read(docs Documents) (node.Config, error) {
 	var user userData
-	body, isConfig := bytes.CutPrefix(docs.UserData, []byte(header))
+	unpacked, err := unpack(docs.UserData)
+	if err != nil {
+		return node.Config{}, fmt.Errorf("user-data: %w", err)
+	}
+	body, isConfig := bytes.CutPrefix(unpacked, []byte(header))
 	if !isConfig {
 		return node.Config{}, fmt.Errorf("user-data does not start with %q", header)
 	}

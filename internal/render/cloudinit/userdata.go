@@ -95,8 +95,7 @@ const (
 	encodingGzip   = "gz+b64"
 	// rootOwner is every file's owner while write_files runs; see chownCommands.
 	rootOwner = root + ":" + root
-	// readableSize is the most bytes of a text that is shown as it is. Longer ones are smaller compressed, and limits of
-	// platforms (16 KiB on EC2) count bytes.
+	// readableSize is the most bytes of a text that readable user-data shows as it is: longer ones are smaller compressed.
 	readableSize = 512
 )
 
@@ -141,7 +140,8 @@ type metaData struct {
 	LocalHostname text `yaml:"local-hostname,omitempty"`
 }
 
-func userDataOf(cfg node.Config) userData {
+// userDataOf writes texts of at most readable bytes as they are.
+func userDataOf(cfg node.Config, readable int) userData {
 	files := diskFiles(cfg)
 	doc := userData{
 		ManageEtcHosts: false, // Debian's cloud images would write /etc/hosts anew at every boot
@@ -155,15 +155,15 @@ func userDataOf(cfg node.Config) userData {
 		doc.Hostname, doc.FQDN, doc.PreserveHostname = text(cfg.Hostname), text(cfg.Hostname), new(bool)
 	}
 	for _, f := range files {
-		doc.WriteFiles = append(doc.WriteFiles, writeFileOf(f))
+		doc.WriteFiles = append(doc.WriteFiles, writeFileOf(f, readable))
 	}
 	return doc
 }
 
-func writeFileOf(f diskFile) writeFile {
+func writeFileOf(f diskFile, readable int) writeFile {
 	w := writeFile{Path: text(f.path), Permissions: text(fmt.Sprintf("%04o", f.mode)), Owner: rootOwner}
 	switch {
-	case len(f.contents) == 0 || len(f.contents) <= readableSize && payload.Plain(f.contents):
+	case len(f.contents) == 0 || len(f.contents) <= readable && payload.Plain(f.contents):
 		w.Content = text(f.contents)
 	default:
 		body, compressed := payload.Shorter(f.contents, len(encodingGzip)-len(encodingBase64))

@@ -7,6 +7,8 @@
 // (the groups they name must exist: Ignition makes none), then files are written with their owners, then units, whose
 // states become presets and links before systemd starts from the real root. Nothing here runs at later boots. The static
 // hostname is the file /etc/hostname; the static network is files of systemd-networkd.
+//
+// A document of more than payload.Limit bytes is compressed as a whole: see pack.
 package ignition
 
 import (
@@ -14,12 +16,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	butane "github.com/coreos/butane/base/v0_4"
 	"github.com/coreos/butane/config/common"
 	"github.com/coreos/vcontext/path"
 	"github.com/coreos/vcontext/report"
-	"github.com/vincent-petithory/dataurl"
 
 	"muster/internal/node"
 	"muster/internal/problem"
@@ -39,8 +41,7 @@ const hostnameFile = "/etc/hostname"
 // What Ignition cannot express and every entry of Butane's report, warnings too, go to refused with the place in the
 // spec; the document is then of no use. An error means that the encoder itself failed.
 func Encode(kind Butane, cfg node.Config, refused *problem.List) ([]byte, error) {
-	translate, known := translators[kind]
-	if !known {
+	if _, known := translators[kind]; !known {
 		refused.Errorf(cfg.At, "write one of "+supported(), "butane %s %s is not supported", kind.Variant, kind.Version)
 		return nil, nil
 	}
@@ -48,10 +49,36 @@ func Encode(kind Butane, cfg node.Config, refused *problem.List) ([]byte, error)
 		refused.Errorf(cfg.At, "leave the network to DHCP", "a static network can be written for %s only: others do not run systemd-networkd", flatcar)
 		return nil, nil
 	}
-	doc, places := document(cfg)
-	translated, complaints, err := translate(doc)
+	doc, from := document(cfg, compressedFiles)
+	readable, err := encode(kind, doc, from, refused)
+	if err != nil || refused.Failed() || len(readable) <= payload.Limit {
+		return readable, err
+	}
+	doc, from = document(cfg, plainFiles)
+	whole, err := encode(kind, doc, from, refused)
+	if err != nil || refused.Failed() {
+		return nil, err
+	}
+	packed, err := encode(kind, pack(whole), places{}, refused)
+	if err != nil || len(packed) < len(readable) {
+		return packed, err
+	}
+	return readable, nil
+}
+
+// pack returns a configuration that Ignition replaces by the document, which it holds compressed. That beats compressing
+// files one by one: machines' files resemble each other and base64 is paid for once.
+func pack(document []byte) butane.Config {
+	var doc butane.Config
+	doc.Ignition.Config.Replace = butane.Resource{Source: new(base64URL + payload.GzipBase64(document)), Compression: new(gzipCompression)}
+	return doc
+}
+
+// encode lets Butane translate a configuration.
+func encode(kind Butane, doc butane.Config, from places, refused *problem.List) ([]byte, error) {
+	translated, complaints, err := translators[kind](doc)
 	for _, c := range complaints.Entries {
-		refuse(refused, cfg.At, places, c)
+		refuse(refused, from, c)
 	}
 	if err != nil && !refused.Failed() {
 		return nil, fmt.Errorf("butane %s %s: %w", kind.Variant, kind.Version, err)
@@ -116,11 +143,8 @@ type place struct {
 
 // refuse turns an entry of a report into a problem at the line of the spec that caused it. Butane's and Ignition's words
 // never hold contents.
-func refuse(refused *problem.List, whole problem.At, in places, c report.Entry) {
+func refuse(refused *problem.List, in places, c report.Entry) {
 	from := in.find(c.Context)
-	if from.at == (problem.At{}) {
-		from.at = whole
-	}
 	subject := from.name
 	if subject == "" {
 		subject = c.Context.String()
@@ -142,24 +166,21 @@ func (p places) find(context path.ContextPath) place {
 	return list[index]
 }
 
-// document builds the oldest Butane configuration that says everything we need.
-func document(cfg node.Config) (butane.Config, places) {
+// document builds the oldest Butane configuration that says everything we need, with the bytes of files in the form that
+// carry gives them.
+func document(cfg node.Config, carry func([]byte) butane.Resource) (butane.Config, places) {
 	var doc butane.Config
 	var from places
-	add := func(f butane.File, at problem.At) {
-		doc.Storage.Files = append(doc.Storage.Files, f)
-		from.files = append(from.files, place{f.Path, at})
-	}
-	for _, f := range cfg.Files {
-		add(file(f), f.At)
-	}
+	files := slices.Clone(cfg.Files)
 	if cfg.Hostname != "" {
-		add(file(node.File{Path: hostnameFile, Mode: 0o644, Contents: []byte(cfg.Hostname + "\n")}), cfg.At)
+		files = append(files, node.File{Path: hostnameFile, Mode: 0o644, Contents: []byte(cfg.Hostname + "\n"), At: cfg.At})
 	}
 	if cfg.Network != nil {
-		for _, f := range networkFiles(*cfg.Network) {
-			add(file(f), f.At)
-		}
+		files = append(files, networkFiles(*cfg.Network)...)
+	}
+	for _, f := range files {
+		doc.Storage.Files = append(doc.Storage.Files, file(f, carry(f.Contents)))
+		from.files = append(from.files, place{f.Path, f.At})
 	}
 	for _, u := range cfg.Units {
 		doc.Systemd.Units = append(doc.Systemd.Units, unit(u, cfg.Start))
@@ -173,14 +194,8 @@ func document(cfg node.Config) (butane.Config, places) {
 }
 
 // file always overwrites: after a cut Ignition runs again as a whole and would fail on the files of its first try.
-func file(f node.File) butane.File {
-	source, compression := resource(f.Contents)
-	out := butane.File{
-		Path:      f.Path,
-		Mode:      new(int(f.Mode.Perm())),
-		Overwrite: new(true),
-		Contents:  butane.Resource{Source: &source, Compression: &compression},
-	}
+func file(f node.File, contents butane.Resource) butane.File {
+	out := butane.File{Path: f.Path, Mode: new(int(f.Mode.Perm())), Overwrite: new(true), Contents: contents}
 	if f.Owner != "" && f.Owner != root {
 		out.User.Name = &f.Owner
 	}
@@ -195,20 +210,48 @@ const root = "root"
 
 const gzipCompression = "gzip"
 
-// resource returns the shortest data URL of contents and its compression. The compression is always said, as Butane
-// does, so that no configuration that is merged below can change how the bytes are taken.
-func resource(contents []byte) (source, compression string) {
-	text := "data:," + dataurl.Escape(contents)
-	body, compressed := payload.Shorter(contents, len(gzipCompression))
-	packed := "data:;base64," + body
+// textURL and base64URL begin a data URL of escaped text and of base64.
+const (
+	textURL   = "data:,"
+	base64URL = "data:;base64,"
+)
+
+// compressedFiles carries contents as the shortest data URL.
+func compressedFiles(contents []byte) butane.Resource {
+	text := textURL + escape(contents)
+	body, compressed := payload.Shorter(contents, len(`"compression":"",`)+len(gzipCompression))
+	packed := base64URL + body
 	switch {
 	case len(text) <= len(packed):
-		return text, ""
+		return butane.Resource{Source: &text}
 	case compressed:
-		return packed, gzipCompression
+		return butane.Resource{Source: &packed, Compression: new(gzipCompression)}
 	default:
-		return packed, ""
+		return butane.Resource{Source: &packed}
 	}
+}
+
+// plainFiles carries text as it is, for a document that is compressed as a whole, and anything else as compressedFiles.
+func plainFiles(contents []byte) butane.Resource {
+	if payload.Plain(contents) {
+		return butane.Resource{Source: new(textURL + escape(contents))}
+	}
+	return compressedFiles(contents)
+}
+
+// escape writes bytes as the data of a data URL (RFC 2397), escaping only what RFC 3986 allows neither in a path nor in a
+// query: every escape more is harder to read and to compress.
+func escape(contents []byte) string {
+	const allowed = "-._~!$&'()*+,;=:@/?"
+	var b strings.Builder
+	for _, c := range contents {
+		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || strings.IndexByte(allowed, c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 func unit(u node.Unit, start string) butane.Unit {

@@ -214,6 +214,7 @@ func (r *networkReader) link(name string, isVirtual bool, f unitFile) error {
 	mac := ""
 	var p parser
 	for _, s := range f {
+		var route node.Route
 		for _, v := range s.settings {
 			switch s.name + "." + v.key {
 			case "Match.Name":
@@ -239,14 +240,17 @@ func (r *networkReader) link(name string, isVirtual bool, f unitFile) error {
 			case "Network.Domains":
 				l.Search = strings.Fields(v.value)
 			case "Route.Destination":
-				l.Routes = append(l.Routes, node.Route{To: p.prefix(v)})
+				route.To = p.prefix(v)
 			case "Route.Gateway":
-				l.Routes[len(l.Routes)-1].Via = p.addr(v)
+				route.Via = p.addr(v)
 			case "Route.Metric":
-				l.Routes[len(l.Routes)-1].Metric = p.number(v)
+				route.Metric = p.number(v)
 			default:
 				p.fail(v, "is unknown in ["+s.name+"]")
 			}
+		}
+		if s.name == "Route" {
+			l.Routes = append(l.Routes, route)
 		}
 	}
 	r.links, r.macs, r.virtuals = append(r.links, l), append(r.macs, mac), append(r.virtuals, isVirtual)

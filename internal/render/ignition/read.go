@@ -18,12 +18,17 @@ import (
 // Ignition does not carry stays empty: Name, Pool, InstanceID, Start (which comes back as a unit that is enabled), Done,
 // and what only the spec knows. An error never shows contents.
 func Read(document []byte) (node.Config, error) {
-	parsed, complaints, err := v3_6.ParseCompatibleVersion(document)
+	parsed, err := parse(document)
 	if err != nil {
-		return node.Config{}, fmt.Errorf("%w: %s", err, complaints.String())
+		return node.Config{}, err
 	}
-	if len(complaints.Entries) > 0 {
-		return node.Config{}, fmt.Errorf("ignition complains: %s", complaints.String())
+	if packed := parsed.Ignition.Config.Replace; packed.Source != nil {
+		if document, err = read(packed); err != nil {
+			return node.Config{}, fmt.Errorf("ignition.config.replace: %w", err)
+		}
+		if parsed, err = parse(document); err != nil {
+			return node.Config{}, fmt.Errorf("ignition.config.replace: %w", err)
+		}
 	}
 	var cfg node.Config
 	if err := readFiles(parsed.Storage, &cfg); err != nil {
@@ -36,6 +41,18 @@ func Read(document []byte) (node.Config, error) {
 		cfg.Users = append(cfg.Users, readUser(u))
 	}
 	return cfg, nil
+}
+
+// parse reads a document with Ignition's parser; warnings are errors.
+func parse(document []byte) (types.Config, error) {
+	parsed, complaints, err := v3_6.ParseCompatibleVersion(document)
+	if err != nil {
+		return types.Config{}, fmt.Errorf("%w: %s", err, complaints.String())
+	}
+	if len(complaints.Entries) > 0 {
+		return types.Config{}, fmt.Errorf("ignition complains: %s", complaints.String())
+	}
+	return parsed, nil
 }
 
 // readFiles splits files into the hostname, the network and the rest.
@@ -68,17 +85,27 @@ func readFile(f types.File) (node.File, error) {
 	if f.Mode == nil || f.Overwrite == nil || !*f.Overwrite || f.Contents.Source == nil || len(f.Append) > 0 {
 		return node.File{}, fmt.Errorf("has no mode or no source, or does not overwrite")
 	}
-	url, err := dataurl.DecodeString(*f.Contents.Source)
+	contents, err := read(f.Contents)
 	if err != nil {
-		return node.File{}, fmt.Errorf("data url: %w", err)
-	}
-	contents := url.Data
-	if f.Contents.Compression != nil && *f.Contents.Compression == gzipCompression {
-		if contents, err = payload.Gunzip(contents); err != nil {
-			return node.File{}, fmt.Errorf("gzip: %w", err)
-		}
+		return node.File{}, err
 	}
 	return node.File{Path: f.Path, Mode: fs.FileMode(*f.Mode), Owner: or(f.User.Name, root), Group: or(f.Group.Name, root), Contents: contents}, nil
+}
+
+// read returns the bytes of a resource, which are all in its data URL.
+func read(r types.Resource) ([]byte, error) {
+	url, err := dataurl.DecodeString(*r.Source)
+	if err != nil {
+		return nil, fmt.Errorf("data url: %w", err)
+	}
+	if or(r.Compression, "") != gzipCompression {
+		return url.Data, nil
+	}
+	contents, err := payload.Gunzip(url.Data)
+	if err != nil {
+		return nil, fmt.Errorf("gzip: %w", err)
+	}
+	return contents, nil
 }
 
 func readUnit(u types.Unit) node.Unit {

@@ -9,7 +9,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"sync"
 )
+
+// Limit is the size in bytes above which a document is compressed as a whole: the most user data that EC2 takes, and the
+// smallest limit of all platforms. Smaller documents stay readable.
+const Limit = 16 << 10
 
 // Plain reports whether contents is text that a literal block of YAML carries exactly under YAML 1.1 and 1.2, whoever
 // wrote the reader: printable ASCII in lines, the last one ended and no other end of line than a line feed. Lines that
@@ -35,19 +40,28 @@ func Plain(contents []byte) bool {
 // Base64 returns contents in standard base64 on one line.
 func Base64(contents []byte) string { return base64.StdEncoding.EncodeToString(contents) }
 
+// writers keeps compressors, each of which is close to a megabyte, for the next file.
+var writers = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(io.Discard, gzip.BestCompression)
+	if err != nil {
+		panic(fmt.Sprintf("payload: %v", err)) // the level is a constant of the package
+	}
+	return w
+}}
+
 // GzipBase64 returns contents compressed with gzip and in standard base64 on one line. The header has neither a name
 // nor a time, so that equal contents give an equal result.
 func GzipBase64(contents []byte) string {
 	var compressed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&compressed, gzip.BestCompression)
-	if err == nil {
-		_, err = w.Write(contents)
-	}
+	w := writers.Get().(*gzip.Writer)
+	defer writers.Put(w)
+	w.Reset(&compressed)
+	_, err := w.Write(contents)
 	if err == nil {
 		err = w.Close()
 	}
 	if err != nil {
-		panic(fmt.Sprintf("payload: gzip into memory: %v", err)) // neither the level nor a bytes.Buffer can fail
+		panic(fmt.Sprintf("payload: gzip into memory: %v", err)) // a bytes.Buffer never fails
 	}
 	return Base64(compressed.Bytes())
 }

@@ -1,0 +1,45 @@
+package cloudinit
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"muster/internal/render/payload"
+)
+
+// packedHeader makes cloud-init, from long before 19.4 on, unpack user-data that is compressed: a MIME message of one
+// part. Compressed bytes alone would do for cloud-init as well, but not for tools that take user-data for text.
+const packedHeader = "MIME-Version: 1.0\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n"
+
+// mimeLine is the most characters of a line of base64 in a MIME message (RFC 2045, 6.8).
+const mimeLine = 76
+
+// pack compresses user-data as a whole. That beats compressing its files one by one: machines' files resemble each other
+// and base64 is paid for once. The files are to be in userData as they are, wherever they can.
+func pack(userData []byte) []byte {
+	var b bytes.Buffer
+	b.WriteString(packedHeader)
+	for body := payload.GzipBase64(userData); body != ""; {
+		n := min(len(body), mimeLine)
+		b.WriteString(body[:n] + "\n")
+		body = body[n:]
+	}
+	return b.Bytes()
+}
+
+// unpack is the inverse of pack, and returns user-data that is not packed as it is.
+func unpack(userData []byte) ([]byte, error) {
+	body, packed := bytes.CutPrefix(userData, []byte(packedHeader))
+	if !packed {
+		return userData, nil
+	}
+	out, err := payload.FromGzipBase64(strings.ReplaceAll(string(body), "\n", ""))
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(pack(out), userData) {
+		return nil, fmt.Errorf("holds more than what was unpacked from it")
+	}
+	return out, nil
+}

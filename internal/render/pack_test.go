@@ -1,0 +1,93 @@
+package render_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"muster/internal/consumer"
+	"muster/internal/node"
+	"muster/internal/render"
+	"muster/internal/render/payload"
+)
+
+// large returns the sample with scripts that make its readable documents too large for EC2.
+func large() node.Config {
+	rng := rand.New(rand.NewPCG(3, 4))
+	cfg := sample()
+	for i := range 40 {
+		var script strings.Builder
+		script.WriteString("#!/bin/bash\n")
+		for script.Len() < 800 {
+			fmt.Fprintf(&script, "  run_%x --with=\"%x\" || return\n", rng.Uint32(), rng.Uint32())
+		}
+		cfg.Files = append(cfg.Files, node.File{Path: fmt.Sprintf("/etc/muster/large%d", i), Mode: 0o755, Contents: []byte(script.String())})
+	}
+	return cfg
+}
+
+// TestLargeDocumentsAreCompressed wants documents that are too large for the strictest platform smaller, and still read
+// and applied by the real consumers.
+func TestLargeDocumentsAreCompressed(t *testing.T) {
+	cfg := large()
+	want := cfg.Files[len(cfg.Files)-1].Contents
+	for _, k := range kinds {
+		doc := mustEncode(t, k.format, k.butane, fit(cfg, k.butane.Variant)).Files[0].Data
+		if len(doc) > payload.Limit || !bytes.Contains(doc[:250], []byte("gzip")) || bytes.Contains(doc, []byte("muster.target")) {
+			t.Errorf("%s: %d bytes begin with %s", k.name, len(doc), doc[:250])
+		}
+	}
+	userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData)
+	if parts := consumer.CloudInitSchema(t, userData); len(parts) != 1 || parts[0].ContentType != "text/cloud-config" || !bytes.HasPrefix(parts[0].Content, []byte("#cloud-config\nhostname: \"node1")) {
+		t.Errorf("cloud-init sees %d parts", len(parts))
+	}
+	cloud, ign := t.TempDir(), t.TempDir()
+	consumer.CloudInitApply(t, userData, cloud)
+	config := data(t, mustEncode(t, render.Ignition, flatcar, cfg), render.IgnitionConfig)
+	consumer.IgnitionValidate(t, config)
+	consumer.IgnitionApply(t, config, ign)
+	for _, root := range []string{cloud, ign} {
+		got, err := os.ReadFile(filepath.Join(root, "etc/muster/large39"))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the large file arrived with %d bytes, %v", len(got), err)
+		}
+	}
+}
+
+// TestIncompressibleDocumentStaysReadable guards against compressing what only grows by it.
+func TestIncompressibleDocumentStaysReadable(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	noise := make([]byte, 64<<10)
+	for i := range noise {
+		noise[i] = byte(rng.Uint32())
+	}
+	cfg := small()
+	cfg.Files = []node.File{{Path: "/etc/noise", Mode: 0o644, Contents: noise}}
+	for _, format := range []string{render.CloudInit, render.Ignition} {
+		doc := mustEncode(t, format, flatcar, cfg).Files[0].Data
+		if most := len(payload.Base64(noise)) + 4<<10; len(doc) > most {
+			t.Errorf("%s: %d bytes for %d", format, len(doc), len(noise))
+		}
+	}
+}
+
+func TestCutPackedDocumentIsRefused(t *testing.T) {
+	for _, format := range []string{render.CloudInit, render.Ignition} {
+		doc := mustEncode(t, format, flatcar, large())
+		whole := doc.Files[0].Data
+		for name, bad := range map[string][]byte{
+			"cut":       append(bytes.Clone(whole[:len(whole)/2]), whole[len(whole)-10:]...),
+			"changed":   bytes.Replace(whole, whole[len(whole)/2:len(whole)/2+4], []byte("AAAA"), 1),
+			"with more": append(bytes.Clone(whole), "\n\n"...),
+		} {
+			doc.Files[0].Data = bad
+			if _, err := render.ReadBack(format, doc); err == nil && !(format == render.Ignition && name == "with more") {
+				t.Errorf("%s: a document that was %s was read", format, name)
+			}
+		}
+	}
+}
