@@ -1,0 +1,100 @@
+package secrets
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// maxFileSize is in bytes; a bundle's file has about 400.
+const maxFileSize = 4096
+
+// Load reads the bundle of a file. It refuses a file that others may read or write, that belongs to somebody else, or that is no bundle, and with
+// ErrTestBundle the public test bundle. The error wraps fs.ErrNotExist when there is no such file.
+func Load(path string) (*Bundle, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err // names the path
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, err
+	}
+	b, err := decode(text)
+	// The test bundle is recognised whatever its owner and mode: git keeps neither, and it has nothing to protect.
+	if !errors.Is(err, ErrTestBundle) {
+		// Of the open file, so that nobody can exchange it in between.
+		info, statErr := f.Stat()
+		if statErr != nil {
+			return nil, statErr
+		}
+		if accessErr := checkAccess(path, info); accessErr != nil {
+			err = accessErr
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+// LoadOrCreate reads the bundle of a file like Load, and creates file and bundle when there is none; created tells which. The seed comes from random, the
+// creation time from now. The file appears whole and on disk or not at all, is never written over, and when two runs create it at once both get the
+// bundle of one of them.
+func LoadOrCreate(path string, random io.Reader, now time.Time) (b *Bundle, created bool, err error) {
+	b, err = Load(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return b, false, err
+	}
+	b, err = create(path, random, now)
+	if errors.Is(err, fs.ErrExist) {
+		b, err = Load(path)
+		return b, false, err
+	}
+	return b, err == nil, err
+}
+
+// create writes a new bundle beside its final name and links it there: link, unlike rename, refuses a name that exists.
+func create(path string, random io.Reader, now time.Time) (*Bundle, error) {
+	b, err := newBundle(random, now)
+	if err != nil {
+		return nil, err
+	}
+	text, err := b.encode()
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Dir(path)
+	temporary, err := writeTemporary(folder, "."+filepath.Base(path)+".*", text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot be created: %w", path, err)
+	}
+	defer os.Remove(temporary)
+	if err := os.Link(temporary, path); errors.Is(err, fs.ErrExist) {
+		return nil, err
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: cannot be created: %w: name a file on a file system that has permissions and hard links", path, err)
+	}
+	if err := syncFolder(folder); err != nil {
+		return nil, fmt.Errorf("%s: not safely on disk: %w", path, err)
+	}
+	return b, nil
+}
+
+// writeTemporary creates a 0600 file and waits until it is on disk.
+func writeTemporary(folder, pattern string, text []byte) (name string, err error) {
+	f, err := os.CreateTemp(folder, pattern) // 0600
+	if err != nil {
+		return "", err
+	}
+	_, writeErr := f.Write(text)
+	if err := errors.Join(writeErr, f.Sync(), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
