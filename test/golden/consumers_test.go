@@ -22,7 +22,7 @@ func TestConsumers(t *testing.T) {
 				t.Run("document", func(t *testing.T) { document(t, m, files) })
 				t.Run("kubeadm", func(t *testing.T) { kubeadm(t, result, files) })
 				t.Run("runtime", func(t *testing.T) { runtime(t, m, files) })
-				t.Run("systemd", func(t *testing.T) { systemd(t, files) })
+				t.Run("systemd", func(t *testing.T) { systemd(t, m, files) })
 				t.Run("shellcheck", func(t *testing.T) { scripts(t, m, files) })
 			})
 		}
@@ -114,14 +114,20 @@ func runtime(t *testing.T, m plan.Machine, files map[string][]byte) {
 }
 
 // systemd verifies the units as the machine has them, drop-ins included.
-func systemd(t *testing.T, files map[string][]byte) {
+func systemd(t *testing.T, m plan.Machine, files map[string][]byte) {
 	units := map[string][]byte{}
 	for name, data := range files {
 		if rest, ok := strings.CutPrefix(name, "files/etc/systemd/system/"); ok {
 			units[rest] = data
 		}
 	}
-	consumer.SystemdVerify(t, units)
+	var packaged []string
+	for _, name := range []string{"kubelet.service", m.Profile.RuntimeService.V} {
+		if units[name] == nil {
+			packaged = append(packaged, name)
+		}
+	}
+	consumer.SystemdVerify(t, units, packaged...)
 }
 
 func scripts(t *testing.T, m plan.Machine, files map[string][]byte) {

@@ -17,7 +17,7 @@ type claim struct {
 	alternatives [][]string
 }
 
-var token = regexp.MustCompile("`((?:file|step|unit|document):[^`]+)`")
+var claimed = regexp.MustCompile("`((?:file|step|unit|document):[^`]+)`")
 
 // claims reads the table of docs/procedure.md.
 func claims(t *testing.T) []claim {
@@ -34,7 +34,7 @@ func claims(t *testing.T) []claim {
 		c := claim{step: strings.TrimSpace(cells[1]), on: strings.TrimSpace(cells[4])}
 		for _, all := range strings.Split(cells[3], "` or `") {
 			var tokens []string
-			for _, m := range token.FindAllStringSubmatch("`"+strings.Trim(strings.TrimSpace(all), "`")+"`", -1) {
+			for _, m := range claimed.FindAllStringSubmatch("`"+strings.Trim(strings.TrimSpace(all), "`")+"`", -1) {
 				tokens = append(tokens, m[1])
 			}
 			c.alternatives = append(c.alternatives, tokens)

@@ -5,7 +5,7 @@ WAIT=${MUSTER_WAIT:-300} POLL=${MUSTER_POLL:-2}
 load_conf() {
   # shellcheck source=/dev/null
   . /etc/muster/node.conf || return
-  NODE_NAME=${NODE_NAME:-$(hostname)} CERTIFICATES_DIR=${CERTIFICATES_DIR:-/etc/kubernetes/pki}
+  NODE_NAME=${NODE_NAME:-$HOSTNAME} CERTIFICATES_DIR=${CERTIFICATES_DIR:-/etc/kubernetes/pki}
   export PATH=${BIN_DIR:+$BIN_DIR:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
   if [[ $HTTP_PROXY ]]; then export HTTP_PROXY http_proxy=$HTTP_PROXY; fi
   if [[ $HTTPS_PROXY ]]; then export HTTPS_PROXY https_proxy=$HTTPS_PROXY; fi
@@ -103,8 +103,10 @@ service_renew() {
   commit "$1.config" "$sum"
 }
 unit_exists() { [[ $(systemctl show -p LoadState "$1") == LoadState=loaded ]]; }
+in_container() { systemd-detect-virt --container --quiet; }
 load_modules() {
   local module rc=0
+  if in_container; then return; fi
   for module in "${MODULES[@]}"; do module_loaded "$module" || modprobe -- "$module" || rc=1; done
   if [[ $IPVS == true ]]; then /bin/bash "$IPVS_SCRIPT" || rc=1; fi
   return $rc
@@ -123,6 +125,7 @@ sysctl_each() {
     path=$key
     [[ ${key%%[./]*} == "${key%%.*}" ]] && path=$(tr ./ /. <<<"$key")
     path=/proc/sys/$path
+    if [[ ! -e $path ]] && in_container; then continue; fi
     if [[ $1 == SET ]]; then
       echo "$value" >"$path" || rc=1
     elif ! is=$(tr -s '[:space:]' ' ' 2>/dev/null <"$path") || [[ ${is% } != "$(tr -s '[:space:]' ' ' <<<"$value" | sed 's/ $//')" ]]; then
@@ -176,6 +179,7 @@ prepare_modules)
 step "loading kernel modules" "the kernel of this image lacks a module that Kubernetes needs: boot a kernel that has it, or take it out of system.modules"
 done_already() {
   local module wanted=("${MODULES[@]}")
+  if in_container; then say "$LABEL: this is a container: the modules are its host's" && return; fi
   if [[ $IPVS == true ]]; then wanted+=(ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh "$(conntrack_module)"); fi
   for module in "${wanted[@]}"; do
     module_loaded "$module" || { echo "$module is not loaded" && return 1; }
@@ -213,7 +217,7 @@ run_step() {
   local unit
   if grep -Eqs "$SWAP_LINE" /etc/fstab; then sed -E "/$SWAP_LINE/s/^/#/" /etc/fstab | atomic_write /etc/fstab "$(stat -c %a /etc/fstab)"; fi
   systemctl daemon-reload
-  for unit in $(swap_units); do
+  for unit in $(swap_units | sort -u); do
     systemctl stop "$unit"
     mask "/etc/systemd/system/$unit"
   done
@@ -281,15 +285,16 @@ late_enough() {
   (($(date +%s) >= ${NOT_BEFORE:-0})) || { echo "the clock says $(date -u), which is before this cluster was made" && return 1; }
 }
 done_already() {
-  [[ -z $TIMEZONE || $(readlink /etc/localtime) == */zoneinfo/$TIMEZONE ]] || return
-  service_current "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"} || return
-  synchronised || [[ -e $RUN/clock ]] || return
+  [[ -z $TIMEZONE || $(readlink /etc/localtime) == */zoneinfo/$TIMEZONE ]] || { echo "the time zone is not $TIMEZONE" && return 1; }
+  if in_container; then late_enough && say "$LABEL: this is a container: the clock is its host's"; return; fi
+  service_current "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"} || { echo "$TIME_SERVICE does not run with its configuration" && return 1; }
+  synchronised || [[ -e $RUN/clock ]] || { echo "the clock is not synchronised" && return 1; }
   late_enough
 }
 run_step() {
   if [[ $TIMEZONE && $(readlink /etc/localtime) != */zoneinfo/$TIMEZONE ]]; then timedatectl set-timezone "$TIMEZONE"; fi
-  service_current "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"} || service_renew "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"}
-  if ! wait_for synchronised; then
+  in_container || service_current "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"} || service_renew "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"}
+  if ! in_container && ! wait_for synchronised; then
     late_enough
     say "$LABEL: the clock is not synchronised after $WAIT s; going on with $(date -u)"
     : >"$RUN/clock"
@@ -486,7 +491,15 @@ child="" rc=0
 trap 'kill ${child:+"$child"} 2>/dev/null; exit 143' TERM INT
 step() { TITLE=$1 ADVICE=$2; }
 in_step() {
-  (set -e; if [[ $1 == RUN ]]; then run_step; else done_already; fi) >>"$log" 2>&1 </dev/null 9>&- &
+  (
+    set -eE
+    if [[ $1 == RUN ]]; then
+      trap '[[ $BASH_COMMAND == return* ]] || echo "this failed: $BASH_COMMAND" >&2' ERR
+      run_step
+    else
+      done_already
+    fi
+  ) >>"$log" 2>&1 </dev/null 9>&- &
   child=$!
   wait "$child"
   rc=$?
