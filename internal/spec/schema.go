@@ -29,7 +29,7 @@ type Cluster struct {
 	// Metadata names the cluster.
 	Metadata Metadata `yaml:"metadata" required:"true" example:"{name: k8s}"`
 	// Spec is the cluster.
-	Spec Spec `yaml:"spec" required:"true" example:"{profile: debian12-containerd}"`
+	Spec Spec `yaml:"spec" required:"true" example:"{profile: debian12-containerd, nodes: [{name: k8s-master, role: control-plane, address: 192.168.31.130}]}"`
 }
 
 // Metadata names the cluster.
@@ -138,7 +138,7 @@ type Pool struct {
 // Kubernetes is what kubeadm is told about the cluster, in kubeadm's own words where it has one.
 type Kubernetes struct {
 	At
-	// Version is the Kubernetes version, as vMAJOR.MINOR.PATCH.
+	// Version is the Kubernetes version, as vMAJOR.MINOR.PATCH; by default that of the first control plane's profile.
 	Version Value[string] `yaml:"version" example:"v1.34.4"`
 	// ClusterName is the cluster's name in kubeconfigs; metadata.name by default.
 	ClusterName Value[string] `yaml:"clusterName" example:"k8s"`
@@ -148,9 +148,9 @@ type Kubernetes struct {
 	ControlPlaneEndpoint Value[string] `yaml:"controlPlaneEndpoint" example:"k8s.example.com:6443"`
 	// CertificatesDir is where kubeadm keeps certificates on a control plane.
 	CertificatesDir Value[string] `yaml:"certificatesDir" example:"/etc/kubernetes/pki"`
-	// FeatureGates are kubeadm's own feature gates.
+	// FeatureGates are feature gates of kubeadm itself; those of other programs go into their extraArgs.
 	FeatureGates Map[Value[bool]] `yaml:"featureGates" example:"{ControlPlaneKubeletLocalMode: true}"`
-	// IgnorePreflightErrors are kubeadm's preflight checks whose errors become warnings.
+	// IgnorePreflightErrors are preflight checks of kubeadm whose errors become warnings.
 	IgnorePreflightErrors List[Value[string]] `yaml:"ignorePreflightErrors" example:"[NumCPU]"`
 	// DryRun makes kubeadm print what it would do and change nothing; the machines then never become a cluster.
 	DryRun Value[bool] `yaml:"dryRun" example:"false"`
@@ -253,9 +253,9 @@ type Component struct {
 // Proxy configures kube-proxy.
 type Proxy struct {
 	At
-	// Mode is how services are carried: ipvs, iptables, or nftables (from Kubernetes 1.31).
+	// Mode is how services are carried: ipvs, iptables, or nftables (from Kubernetes 1.31); by default ipvs, and nftables from Kubernetes 1.35, which deprecates ipvs.
 	Mode Value[string] `yaml:"mode" enum:"ipvs,iptables,nftables" example:"ipvs"`
-	// Scheduler is ipvs's scheduling method, such as rr, wrr or sh.
+	// Scheduler is the scheduling method of ipvs, such as rr, wrr or sh.
 	Scheduler Value[string] `yaml:"scheduler" enum:"rr,wrr,lc,wlc,lblc,lblcr,sh,dh,sed,nq,mh" example:"rr"`
 }
 
@@ -375,7 +375,7 @@ type Network struct {
 	Nameservers List[Value[string]] `yaml:"nameservers" example:"[223.5.5.5]"`
 	// Search are DNS search domains.
 	Search List[Value[string]] `yaml:"search" example:"[example.com]"`
-	// MTU of the interface in bytes.
+	// MTU is the largest packet of the interface in bytes.
 	MTU Value[int] `yaml:"mtu" example:"1450"`
 	// Addresses are further addresses of the interface, with prefix length.
 	Addresses List[Value[string]] `yaml:"addresses" example:"[10.1.0.5/24]"`
@@ -409,7 +409,7 @@ type VLAN struct {
 	Addresses List[Value[string]] `yaml:"addresses" example:"[10.10.0.5/24]"`
 	// Routes are static routes through this interface.
 	Routes List[Route] `yaml:"routes" example:"[{to: 10.2.0.0/16, via: 10.10.0.1}]"`
-	// MTU of the interface in bytes.
+	// MTU is the largest packet of the interface in bytes.
 	MTU Value[int] `yaml:"mtu" example:"1450"`
 }
 
@@ -424,7 +424,7 @@ type Bond struct {
 	Addresses List[Value[string]] `yaml:"addresses" example:"[10.10.0.5/24]"`
 	// Routes are static routes through this interface.
 	Routes List[Route] `yaml:"routes" example:"[{to: 10.2.0.0/16, via: 10.10.0.1}]"`
-	// MTU of the interface in bytes.
+	// MTU is the largest packet of the interface in bytes.
 	MTU Value[int] `yaml:"mtu" example:"9000"`
 }
 
@@ -444,11 +444,11 @@ type BondParameters struct {
 // System is what is set up in the operating system.
 type System struct {
 	At
-	// SELinux is the mode that SELinux is put in, now and after reboots; harmless where there is none.
+	// SELinux is the mode that SELinux is put in, now and after reboots; harmless where there is none. The profile decides by default.
 	SELinux Value[string] `yaml:"selinux" enum:"disabled,permissive,enforcing" example:"disabled"`
-	// Firewall is disabled, has the cluster's ports opened, or is kept as it is.
+	// Firewall is what happens to the system's firewall: it is disabled, has the cluster's ports opened, or is kept as it is. The profile decides by default.
 	Firewall Value[string] `yaml:"firewall" enum:"disabled,ports,keep" example:"disabled"`
-	// Swap is switched off, now and after reboots, or kept (the kubelet is then told to bear it).
+	// Swap is what happens to swap: it is switched off, now and after reboots, or kept (the kubelet is then told to bear it).
 	Swap Value[string] `yaml:"swap" enum:"disabled,keep" example:"disabled"`
 	// Sysctl are further kernel settings.
 	Sysctl Map[Value[string]] `yaml:"sysctl" example:"{vm.max_map_count: \"262144\"}"`
@@ -488,7 +488,7 @@ type User struct {
 	// SSHAuthorizedKeys are lines for ~/.ssh/authorized_keys.
 	SSHAuthorizedKeys List[Value[string]] `yaml:"sshAuthorizedKeys" example:"[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Ht8Z3j6yDWPBHQtOp/R9rjWvfMYo3MSA/K6q8D86r admin@example.com]"`
 	// PasswordHash is a crypt(3) hash, as made by mkpasswd; without it no password logs in.
-	PasswordHash Value[decode.Secret] `yaml:"passwordHash" example:"$6$salt$hash"`
+	PasswordHash Value[decode.Secret] `yaml:"passwordHash" example:"$6$rounds=4096$testsalt$QF8VjRZLCkOcrGhg0vX5i1p3s1Vn8E7V2e3Vx2E5ItzB8T6v0r8Jx1N9c7QYb3m5cW0nO4kqS1p6lY2dF8aZb."`
 	// Groups are further groups.
 	Groups List[Value[string]] `yaml:"groups" example:"[systemd-journal]"`
 	// Sudo is a sudoers rule without the user's name.

@@ -401,17 +401,19 @@ func ruleBindPortCommon(v *validator, t Target) {
 
 // Rule: only a control plane has apiServer settings of its own.
 func ruleBindPortOnControlPlane(v *validator, t Target) {
-	var own At
-	switch {
-	case t.IsControlPlane():
+	if t.IsControlPlane() {
 		return
-	case t.Node != nil:
-		own = t.Node.Kubernetes.APIServer.At
-	case t.Pool != nil:
-		own = t.Pool.Kubernetes.APIServer.At
 	}
-	if own.Known() {
-		v.errorf(own, "leave it out", "a worker runs no API server")
+	written := []At{v.Spec.Worker.Kubernetes.APIServer.At}
+	if t.Node != nil {
+		written = append(written, t.Node.Kubernetes.APIServer.At)
+	} else {
+		written = append(written, t.Pool.Kubernetes.APIServer.At)
+	}
+	for _, at := range written {
+		if at.Known() {
+			v.errorf(at, "leave it out", "a worker runs no API server")
+		}
 	}
 }
 
