@@ -22,10 +22,11 @@ type Config struct {
 	// Hostname is the static hostname; empty leaves it to the platform.
 	Hostname string
 
-	Files   []File
-	Units   []Unit
-	Users   []User
-	Network *Network
+	Files    []File
+	Programs []Program
+	Units    []Unit
+	Users    []User
+	Network  *Network
 
 	// Start is the unit that the document starts at the machine's first boot and that later boots start by themselves.
 	Start string
@@ -49,6 +50,22 @@ type File struct {
 	// Template names the file of the templates folder that the contents come from; empty for encoded structures.
 	Template string
 	// At is the line of the spec that caused the file; unknown for what every machine gets.
+	At problem.At
+}
+
+// Program is one executable of several megabytes, owned by root. It is apart from files because it arrives another way:
+// as text inside a document's structure it would cost its readers seconds at every boot.
+type Program struct {
+	// Path is absolute and clean. Folders above it are made as needed (root:root, 0755).
+	Path string
+	Mode fs.FileMode
+	// Gzip is the program compressed with gzip, and is carried as it is.
+	Gzip []byte
+	// SHA256 is the digest of the uncompressed program, in lower-case hexadecimal.
+	SHA256 string
+	// Size is that of the uncompressed program in bytes.
+	Size int64
+	// At is the line of the spec that caused the program; unknown for what every control plane gets.
 	At problem.At
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"muster/internal/node"
 	"muster/internal/problem"
+	"muster/internal/render/payload"
 )
 
 // What names may be made of. All are printable ASCII: cloud-init 19.4 runs under Python 2.7 in the C locale and fails on
@@ -66,40 +67,86 @@ func cleanPath(p string) bool {
 	return printablePath.MatchString(p) && path.Clean(p) == p
 }
 
+// checkFiles checks everything that is written to a path: files, and programs, which differ from them in how they arrive.
 func checkFiles(cfg node.Config, refused *problem.List) {
-	seen := map[string]bool{}
+	written := map[string]bool{}
 	for _, f := range cfg.Files {
-		switch {
-		case !cleanPath(f.Path):
-			refused.Errorf(f.At, "write an absolute path of printable ASCII characters without . and .. in it", "%q is no path of a file", f.Path)
+		if !checkPath(cfg, f.Path, f.At, written, refused) {
 			continue
-		case seen[f.Path]:
-			refused.Errorf(f.At, "write it once", "%s is written twice", f.Path)
-		case f.Path == "/etc/hostname" && cfg.Hostname != "":
-			refused.Errorf(f.At, "leave the file out", "%s is written from the hostname", f.Path)
-		case strings.HasPrefix(f.Path, unitFolder):
-			refused.Errorf(f.At, "write it as a unit or as a drop-in of one", "%s is a file of systemd's units", f.Path)
-		case strings.HasPrefix(f.Path, "/etc/systemd/network/10-muster-"), strings.HasPrefix(f.Path, "/etc/systemd/network/20-muster-"):
-			refused.Errorf(f.At, "give it another name", "%s is a name of the files that the network is written to", f.Path)
-		case slices.ContainsFunc(notKept, func(folder string) bool { return strings.HasPrefix(f.Path, folder) }):
-			refused.Errorf(f.At, "write it to a folder that is kept", "%s does not stay on the disk", f.Path)
 		}
-		seen[f.Path] = true
-		if f.Mode&^fs.ModePerm != 0 {
-			refused.Errorf(f.At, "set it with a command", "%s: the mode %v is more than permissions", f.Path, f.Mode)
-		}
+		checkMode(f.Path, f.Mode, f.At, refused)
 		for _, owner := range []string{f.Owner, f.Group} {
 			if owner != "" && !accountName.MatchString(owner) {
 				refused.Errorf(f.At, "use the name of a user or a group", "%s: %q cannot own a file", f.Path, owner)
 			}
 		}
 	}
-	for _, f := range cfg.Files {
-		for folder := path.Dir(f.Path); folder != "/" && folder != "."; folder = path.Dir(folder) {
-			if seen[folder] {
-				refused.Errorf(f.At, "rename one of them", "%s lies in %s, which is a file", f.Path, folder)
-			}
+	for _, p := range cfg.Programs {
+		if checkPath(cfg, p.Path, p.At, written, refused) {
+			checkMode(p.Path, p.Mode, p.At, refused)
+			checkProgram(p, refused)
 		}
+	}
+	for _, f := range cfg.Files {
+		checkFolders(f.Path, f.At, written, refused)
+	}
+	for _, p := range cfg.Programs {
+		checkFolders(p.Path, p.At, written, refused)
+	}
+}
+
+// checkPath reports whether a path is one at all, and refuses those that something else is written to. It adds the path
+// to written.
+func checkPath(cfg node.Config, p string, at problem.At, written map[string]bool, refused *problem.List) bool {
+	switch {
+	case !cleanPath(p):
+		refused.Errorf(at, "write an absolute path of printable ASCII characters without . and .. in it", "%q is no path of a file", p)
+		return false
+	case written[p]:
+		refused.Errorf(at, "write it once", "%s is written twice", p)
+	case p == "/etc/hostname" && cfg.Hostname != "":
+		refused.Errorf(at, "leave the file out", "%s is written from the hostname", p)
+	case strings.HasPrefix(p, unitFolder):
+		refused.Errorf(at, "write it as a unit or as a drop-in of one", "%s is a file of systemd's units", p)
+	case strings.HasPrefix(p, "/etc/systemd/network/10-muster-"), strings.HasPrefix(p, "/etc/systemd/network/20-muster-"):
+		refused.Errorf(at, "give it another name", "%s is a name of the files that the network is written to", p)
+	case slices.ContainsFunc(notKept, func(folder string) bool { return strings.HasPrefix(p, folder) }):
+		refused.Errorf(at, "write it to a folder that is kept", "%s does not stay on the disk", p)
+	}
+	written[p] = true
+	return true
+}
+
+// checkFolders refuses a path below another one that is written.
+func checkFolders(p string, at problem.At, written map[string]bool, refused *problem.List) {
+	for folder := path.Dir(p); folder != "/" && folder != "."; folder = path.Dir(folder) {
+		if written[folder] {
+			refused.Errorf(at, "rename one of them", "%s lies in %s, which is a file", p, folder)
+		}
+	}
+}
+
+func checkMode(p string, mode fs.FileMode, at problem.At, refused *problem.List) {
+	if mode&^fs.ModePerm != 0 {
+		refused.Errorf(at, "set it with a command", "%s: the mode %v is more than permissions", p, mode)
+	}
+}
+
+// checkProgram unpacks a program, so that no document is written whose machine would refuse its program or, worse, run
+// another one. A digest in capitals is refused with the rest: machines compare text.
+func checkProgram(p node.Program, refused *problem.List) {
+	if p.Size <= 0 || p.Size > payload.ProgramLimit {
+		refused.Errorf(p.At, "deliver it by media or url", "%s: a program of %d bytes is none or is more than the %d that a document carries", p.Path, p.Size, payload.ProgramLimit)
+		return
+	}
+	digest, size, err := payload.Measure(p.Gzip, p.Size)
+	switch {
+	case err != nil:
+		refused.Errorf(p.At, "compress it with gzip again", "%s: the program cannot be unpacked: %v", p.Path, err)
+	case size != p.Size:
+		refused.Errorf(p.At, "give the size before compression", "%s: the program has %d bytes when unpacked, not %d", p.Path, size, p.Size)
+	case digest != p.SHA256:
+		refused.Errorf(p.At, "give the digest before compression, in lower case", "%s: the program's SHA-256 is %s when unpacked, not %q", p.Path, digest, p.SHA256)
 	}
 }
 

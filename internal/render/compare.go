@@ -19,6 +19,10 @@ func carried(format string, cfg node.Config) node.Config {
 	for _, f := range cfg.Files {
 		out.Files = append(out.Files, node.File{Path: f.Path, Mode: f.Mode, Owner: cmp.Or(f.Owner, "root"), Group: cmp.Or(f.Group, "root"), Contents: f.Contents})
 	}
+	for _, p := range cfg.Programs {
+		p.At = problem.At{}
+		out.Programs = append(out.Programs, p)
+	}
 	for _, u := range cfg.Units {
 		u.At = problem.At{}
 		if u.Name == cfg.Start {
@@ -76,6 +80,7 @@ func differences(meant, read node.Config) []string {
 		all = append(all, "the instance-id, the hostname, the first unit or the file that stands when all is done")
 	}
 	all = append(all, compare("file", meant.Files, read.Files, func(f node.File) string { return f.Path }, sameFile)...)
+	all = append(all, compare("program", meant.Programs, read.Programs, func(p node.Program) string { return p.Path }, equal)...)
 	all = append(all, compare("unit", meant.Units, read.Units, func(u node.Unit) string { return u.Name }, equal)...)
 	all = append(all, compare("user", meant.Users, read.Users, func(u node.User) string { return u.Name }, equal)...)
 	if (meant.Network == nil) != (read.Network == nil) {

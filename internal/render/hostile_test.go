@@ -75,9 +75,13 @@ func kindsOfFields() []string {
 func one() node.Config {
 	cfg := sample()
 	cfg.Files, cfg.Units, cfg.Users = cfg.Files[4:5], cfg.Units[:2], cfg.Users[1:]
+	cfg.Programs = []node.Program{tiny}
 	cfg.Users[0].SSHAuthorizedKeys, cfg.Users[0].Groups, cfg.Users[0].Shell = []string{sshKey}, []string{"adm"}, "/bin/bash"
 	return cfg
 }
+
+// tiny is the gzip of no more than a line: Encode unpacks it thousands of times here.
+var tiny = pack([]byte("#!/bin/sh\n"))
 
 // with returns that with one field changed.
 func with(way string, change func(old string) string) node.Config {
@@ -122,7 +126,7 @@ func TestHostileStrings(t *testing.T) {
 					carried++
 					checkSingleLine(t, format, way, value)
 					if format == render.CloudInit && len(value) < 1000 {
-						docs = append(docs, data(t, doc, render.UserData), data(t, doc, render.MetaData), data(t, doc, render.NetworkConfig))
+						docs = append(docs, configuration(t, data(t, doc, render.UserData)), data(t, doc, render.MetaData), data(t, doc, render.NetworkConfig))
 					}
 				}
 			}
@@ -134,8 +138,20 @@ func TestHostileStrings(t *testing.T) {
 	checkReadersAgree(t, distinct(docs))
 }
 
-// fixed are fields that allow a few words only, or name something else in the configuration.
-var fixed = []string{".Start", ".Network.Ethernets[0].MAC", ".Network.Bonds[0].Interfaces[0]"}
+// configuration returns the first part of user-data with programs.
+func configuration(t *testing.T, userData []byte) []byte {
+	t.Helper()
+	_, first, found := bytes.Cut(userData, []byte("\n--muster\n"))
+	_, first, isPart := bytes.Cut(first, []byte("\n\n"))
+	first, _, ended := bytes.Cut(first, []byte("\n--muster\n"))
+	if !found || !isPart || !ended {
+		t.Fatalf("user-data has no parts: %.100s", userData)
+	}
+	return first
+}
+
+// fixed are fields that allow a few words only, name something else in the configuration, or have to fit another field.
+var fixed = []string{".Start", ".Programs[0].Gzip", ".Programs[0].SHA256", ".Network.Ethernets[0].MAC", ".Network.Bonds[0].Interfaces[0]"}
 
 // checkSingleLine fails when a name came through with a line break or a control character: it would end up in shell
 // scripts, unit files and /etc/passwd.

@@ -164,7 +164,7 @@ func write(t *testing.T, root, path, contents string) {
 	check(t, os.WriteFile(path, []byte(contents), 0o644))
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@
 //
 // What happens on the machine, in this order, and what a loss of power costs:
 //
+//  0. Every boot, and before anything else, programs put themselves in their places as long as the machine is not done:
+//     they are parts of their own in user-data, because YAML's reader would take seconds for them. See program.
 //  1. Every boot, bootcmd compares the files with what the document says and, as long as the machine is not done, makes
 //     cloud-init repeat the modules below when anything is missing: cloud-init marks a module as run before running it
 //     and syncs nothing, so it would never repair a cut by itself.
@@ -13,7 +15,7 @@
 //  4. runcmd gives files to their owners, reloads systemd, applies the units' states and starts the first unit. Enabling
 //     that unit comes last, so a machine that has it enabled has everything before it.
 //
-// User-data of more than payload.Limit bytes is compressed as a whole: see pack.
+// A configuration of more than payload.Limit bytes is compressed as a whole: see pack.
 //
 // A machine without static network has no network-config: cloud-init then asks DHCP on its first interface, which says
 // less that can be wrong than any interface name we could write down.
@@ -51,10 +53,11 @@ func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
 		return Documents{}, nil
 	}
 	var docs Documents
-	var err error
-	if docs.UserData, err = encodeUserData(cfg); err != nil {
+	configuration, err := encodeConfiguration(cfg)
+	if err != nil {
 		return Documents{}, fmt.Errorf("user-data: %w", err)
 	}
+	docs.UserData = withPrograms(configuration, cfg.Programs, cfg.Done)
 	if docs.MetaData, err = marshal(metaData{InstanceID: text(cfg.InstanceID), LocalHostname: text(cfg.Hostname)}); err != nil {
 		return Documents{}, fmt.Errorf("meta-data: %w", err)
 	}
@@ -66,8 +69,8 @@ func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
 	return docs, nil
 }
 
-// encodeUserData returns the readable form, or the packed one where the readable one is too large for some platform.
-func encodeUserData(cfg node.Config) ([]byte, error) {
+// encodeConfiguration returns the readable form, or the packed one where the readable one is too large for some platform.
+func encodeConfiguration(cfg node.Config) ([]byte, error) {
 	readable, err := marshal(userDataOf(cfg, readableSize))
 	if err != nil || len(header)+len(readable) <= payload.Limit {
 		return append([]byte(header), readable...), err
@@ -84,11 +87,17 @@ func encodeUserData(cfg node.Config) ([]byte, error) {
 
 // refuse reports what Ignition can express and cloud-init cannot.
 func refuse(cfg node.Config, refused *problem.List) {
-	for _, f := range cfg.Files {
-		if strings.HasPrefix(f.Path, "/home/") {
-			refused.Errorf(f.At, "write it elsewhere and copy it with a command",
-				"%s cannot be written by cloud-init: files come before users, and the home folder would stay root's", f.Path)
+	home := func(path string, at problem.At) {
+		if strings.HasPrefix(path, "/home/") {
+			refused.Errorf(at, "write it elsewhere and copy it with a command",
+				"%s cannot be written by cloud-init: files come before users, and the home folder would stay root's", path)
 		}
+	}
+	for _, f := range cfg.Files {
+		home(f.Path, f.At)
+	}
+	for _, p := range cfg.Programs {
+		home(p.Path, p.At)
 	}
 	if cfg.Network == nil {
 		return

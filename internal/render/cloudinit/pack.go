@@ -10,7 +10,9 @@ import (
 
 // packedHeader makes cloud-init, from long before 19.4 on, unpack user-data that is compressed: a MIME message of one
 // part. Compressed bytes alone would do for cloud-init as well, but not for tools that take user-data for text.
-const packedHeader = "MIME-Version: 1.0\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n"
+const packedHeader = "MIME-Version: 1.0\nContent-Type: " + packedType + "\nContent-Transfer-Encoding: base64\n\n"
+
+const packedType = "application/gzip"
 
 // mimeLine is the most characters of a line of base64 in a MIME message (RFC 2045, 6.8).
 const mimeLine = 76

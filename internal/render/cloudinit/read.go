@@ -20,7 +20,11 @@ import (
 // the document and what is wrong in it, and never shows contents.
 func Read(docs Documents) (node.Config, error) {
 	var user userData
-	unpacked, err := unpack(docs.UserData)
+	configuration, programs, err := splitPrograms(docs.UserData)
+	if err != nil {
+		return node.Config{}, fmt.Errorf("user-data: %w", err)
+	}
+	unpacked, err := unpack(configuration)
 	if err != nil {
 		return node.Config{}, fmt.Errorf("user-data: %w", err)
 	}
@@ -39,6 +43,10 @@ func Read(docs Documents) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, fmt.Errorf("user-data: %w", err)
 	}
+	if !bytes.Equal(docs.UserData, withPrograms(configuration, programs, cfg.Done)) {
+		return node.Config{}, fmt.Errorf("user-data: holds more than the parts that were read from it")
+	}
+	cfg.Programs = programs
 	if string(meta.LocalHostname) != cfg.Hostname {
 		return node.Config{}, fmt.Errorf("meta-data: local-hostname %q is not user-data's hostname %q", meta.LocalHostname, cfg.Hostname)
 	}

@@ -8,7 +8,8 @@
 // states become presets and links before systemd starts from the real root. Nothing here runs at later boots. The static
 // hostname is the file /etc/hostname; the static network is files of systemd-networkd.
 //
-// A document of more than payload.Limit bytes is compressed as a whole: see pack.
+// A document of more than payload.Limit bytes is compressed as a whole: see pack. One with a program is not: it is far too
+// large for the platforms with such a limit anyway, and compressing those megabytes again takes a second and gains nothing.
 package ignition
 
 import (
@@ -50,16 +51,16 @@ func Encode(kind Butane, cfg node.Config, refused *problem.List) ([]byte, error)
 		return nil, nil
 	}
 	doc, from := document(cfg, compressedFiles)
-	readable, err := encode(kind, doc, from, refused)
-	if err != nil || refused.Failed() || len(readable) <= payload.Limit {
+	readable, err := encode(kind, doc, from, cfg.Programs, refused)
+	if err != nil || refused.Failed() || len(readable) <= payload.Limit || len(cfg.Programs) > 0 {
 		return readable, err
 	}
 	doc, from = document(cfg, plainFiles)
-	whole, err := encode(kind, doc, from, refused)
+	whole, err := encode(kind, doc, from, nil, refused)
 	if err != nil || refused.Failed() {
 		return nil, err
 	}
-	packed, err := encode(kind, pack(whole), places{}, refused)
+	packed, err := encode(kind, pack(whole), places{}, nil, refused)
 	if err != nil || len(packed) < len(readable) {
 		return packed, err
 	}
@@ -74,8 +75,8 @@ func pack(document []byte) butane.Config {
 	return doc
 }
 
-// encode lets Butane translate a configuration.
-func encode(kind Butane, doc butane.Config, from places, refused *problem.List) ([]byte, error) {
+// encode lets Butane translate a configuration, and puts the programs into the files that it has for them.
+func encode(kind Butane, doc butane.Config, from places, programs []node.Program, refused *problem.List) ([]byte, error) {
 	translated, complaints, err := translators[kind](doc)
 	for _, c := range complaints.Entries {
 		refuse(refused, from, c)
@@ -86,12 +87,12 @@ func encode(kind Butane, doc butane.Config, from places, refused *problem.List) 
 	if refused.Failed() {
 		return nil, nil
 	}
-	return canonical(translated)
+	return canonical(translated, programs)
 }
 
 // canonical encodes one of Ignition's structures as JSON with sorted keys and without the empty objects that encoding/json
 // writes for structures which say nothing: a fifth of a small document.
-func canonical(structure any) ([]byte, error) {
+func canonical(structure any, programs []node.Program) ([]byte, error) {
 	encoded, err := json.Marshal(structure)
 	if err != nil {
 		return nil, fmt.Errorf("ignition: %w", err)
@@ -104,12 +105,33 @@ func canonical(structure any) ([]byte, error) {
 	}
 	prune(tree)
 	var b bytes.Buffer
+	for _, p := range programs {
+		if err := fillIn(tree, p); err != nil {
+			return nil, err
+		}
+		b.Grow(len(p.Gzip)/3*4 + 4<<10)
+	}
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(tree); err != nil {
 		return nil, fmt.Errorf("ignition: %w", err)
 	}
 	return slices.Clip(b.Bytes()), nil
+}
+
+// fillIn puts a program into the file that Butane translated without it. Butane and the way through JSON would go over
+// its megabytes ten times; that they arrive is proved by reading the document back.
+func fillIn(tree map[string]any, p node.Program) error {
+	storage, _ := tree["storage"].(map[string]any)
+	files, _ := storage["files"].([]any)
+	for _, f := range files {
+		file, _ := f.(map[string]any)
+		if contents, isObject := file["contents"].(map[string]any); isObject && file["path"] == p.Path {
+			contents["source"] = base64URL + payload.Base64(p.Gzip)
+			return nil
+		}
+	}
+	return fmt.Errorf("ignition: the translated document has no file %s", p.Path)
 }
 
 // prune removes the empty objects of a tree and what becomes empty by that; elements of lists stay. It reports whether
@@ -182,6 +204,10 @@ func document(cfg node.Config, carry func([]byte) butane.Resource) (butane.Confi
 		doc.Storage.Files = append(doc.Storage.Files, file(f, carry(f.Contents)))
 		from.files = append(from.files, place{f.Path, f.At})
 	}
+	for _, p := range cfg.Programs {
+		doc.Storage.Files = append(doc.Storage.Files, program(p))
+		from.files = append(from.files, place{p.Path, p.At})
+	}
 	for _, u := range cfg.Units {
 		doc.Systemd.Units = append(doc.Systemd.Units, unit(u, cfg.Start))
 		from.units = append(from.units, place{u.Name, u.At})
@@ -204,6 +230,17 @@ func file(f node.File, contents butane.Resource) butane.File {
 	}
 	return out
 }
+
+// program is the file of a program; fillIn adds the bytes, as they are compressed. The digest, which Ignition compares
+// with what it unpacked, is also what tells a program from a file.
+func program(p node.Program) butane.File {
+	contents := butane.Resource{Source: new(base64URL), Compression: new(gzipCompression)}
+	contents.Verification.Hash = new(programHash + p.SHA256)
+	return file(node.File{Path: p.Path, Mode: p.Mode}, contents)
+}
+
+// programHash begins the digest of a program.
+const programHash = "sha256-"
 
 // root owns what says nothing else: Ignition's default is user 0 and group 0.
 const root = "root"

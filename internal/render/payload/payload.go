@@ -6,7 +6,9 @@ package payload
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"sync"
@@ -15,6 +17,10 @@ import (
 // Limit is the size in bytes above which a document is compressed as a whole: the most user data that EC2 takes, and the
 // smallest limit of all platforms. Smaller documents stay readable.
 const Limit = 16 << 10
+
+// ProgramLimit is the most bytes that a program may have before compression: five times what the largest of ours has.
+// Readers of documents hold a program in memory several times over.
+const ProgramLimit = 64 << 20
 
 // Plain reports whether contents is text that a literal block of YAML carries exactly under YAML 1.1 and 1.2, whoever
 // wrote the reader: printable ASCII in lines, the last one ended and no other end of line than a line feed. Lines that
@@ -95,4 +101,21 @@ func Gunzip(packed []byte) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(r)
+}
+
+// Measure returns the SHA-256, in lower-case hexadecimal, and the size in bytes of what a gzip stream holds, without
+// keeping it. Reading ends with an error after most bytes.
+func Measure(packed []byte, most int64) (digest string, size int64, err error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return "", 0, err
+	}
+	h := sha256.New()
+	if size, err = io.Copy(h, io.LimitReader(r, most+1)); err != nil {
+		return "", 0, err
+	}
+	if size > most {
+		return "", 0, fmt.Errorf("holds more than %d bytes", most)
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
 }

@@ -77,3 +77,21 @@ func TestCutBase64IsRefused(t *testing.T) {
 		t.Error("base64 with a foreign character was read without an error")
 	}
 }
+
+func TestMeasure(t *testing.T) {
+	packed, err := FromBase64(GzipBase64([]byte("abc")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // of abc, FIPS 180-2, B.1
+	if got, size, err := Measure(packed, 3); got != digest || size != 3 || err != nil {
+		t.Errorf("abc has the digest %s and %d bytes, %v", got, size, err)
+	}
+	if got, size, err := Measure(packed, 2); err == nil || got != "" || size != 0 {
+		t.Errorf("more than the limit has the digest %q and %d bytes", got, size)
+	}
+	packed[len(packed)-8] ^= 1 // the checksum of RFC 1952
+	if _, _, err := Measure(packed, 3); err == nil {
+		t.Error("a wrong checksum was not seen")
+	}
+}
