@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/http"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,30 +24,8 @@ import (
 // yum) is played by the stand-ins of testdata/standin, which keep their state where the real ones have it, so that a
 // cut run leaves what a real one would. Everything else (bash, coreutils, curl, tar, apt, dpkg, gpg) is Debian's own.
 
-//go:embed testdata/machine.sh testdata/standin
+//go:embed testdata/standin
 var testdata embed.FS
-
-// serveVariable makes the test binary a web server of a folder: it is what machines download from.
-const serveVariable = "MUSTER_TEST_SERVE"
-
-func TestMain(m *testing.M) {
-	if folder := os.Getenv(serveVariable); folder != "" {
-		fmt.Fprintln(os.Stderr, serve(folder))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-func serve(folder string) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:80")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(folder, ".ready"), nil, 0o644); err != nil {
-		return err
-	}
-	return http.Serve(listener, http.FileServer(http.Dir(folder)))
-}
 
 // machine is one machine's disk, and what lies outside of it (the cluster, package sources, web servers).
 type machine struct {
@@ -75,6 +54,8 @@ func newMachine(t *testing.T, steps []string, conf string) *machine {
 		must(t, os.MkdirAll(filepath.Join(base, dir), 0o755))
 	}
 	must(t, os.Chmod(base, 0o755)) // users of the machine have to get through
+	m.outside("console", "")
+	m.outside("log", "")
 	m.standIns()
 	m.write(scriptsFolder+"/muster.sh", string(script(t, steps)), 0o644)
 	m.write("usr/local/lib/muster/ipvs.modules", string(IPVSModules()), 0o755)
@@ -84,15 +65,15 @@ func newMachine(t *testing.T, steps []string, conf string) *machine {
 }
 
 // baseConf has every variable that any node has; a test's own assignments come after it.
-const baseConf = `NODE_NAME=node1 ROLE=worker INIT=false NODE_ADDRESS=10.0.0.1 CLUSTER=k8s KUBERNETES_VERSION=v1.34.4 ENDPOINT=api.k8s.muster:6443
+const baseConf = `NODE_NAME=node1 ROLE=worker CLUSTER=k8s KUBERNETES_VERSION=v1.34.4 ENDPOINT=api.k8s.muster:6443
 RUNTIME=containerd RUNTIME_SERVICE=containerd.service CRI_SOCKET=unix:///run/containerd/containerd.sock BIN_DIR=
 MODULES=() IPVS=false IPVS_SCRIPT=/usr/local/lib/muster/ipvs.modules SYSCTL_FILE= SELINUX=disabled FIREWALL=disabled FIREWALL_SERVICES=()
-FIREWALL_PORTS=() SWAP=disabled TIMEZONE= TIME_SERVICE=chrony.service NOT_BEFORE= GPG_CHECK=true KEY_URLS=() KEY_FINGERPRINTS=() KEY_FILES=()
+FIREWALL_PORTS=() TIMEZONE= TIME_SERVICE=chrony.service NOT_BEFORE= KEY_URLS=() KEY_FINGERPRINTS=() KEY_FILES=()
 PACKAGES_BASE=() PACKAGES_RUNTIME=() PACKAGES_KUBERNETES=() PACKAGES_EXTRA=() PACKAGES_HOLD=() HTTP_PROXY= HTTPS_PROXY= NO_PROXY=
 BINARY_PATHS=() BINARY_EXTRACT=() BINARY_URLS_AMD64=() BINARY_SHA256_AMD64=() BINARY_URLS_ARM64=() BINARY_SHA256_ARM64=()
 DOWNLOAD_PATHS=() DOWNLOAD_URLS=() DOWNLOAD_SHA256=() DOWNLOAD_MODES=() DOWNLOAD_OWNERS=() IMAGE_PATHS=() IMAGE_URLS=() IMAGE_SHA256=()
 COMMANDS_BEFORE=() COMMANDS_AFTER=() KUBEADM_INIT=/etc/muster/kubeadm.yaml KUBEADM_JOIN=/etc/muster/kubeadm.yaml KUBEADM_FLAGS=() MANIFESTS=()
-KUBECONFIG_USERS=() NODES=() NGINX_IMAGE= DRY_RUN=false
+KUBECONFIG_USERS=() NODES=() NGINX_IMAGE= DRY_RUN=false CERTIFICATES_DIR=/etc/kubernetes/pki FIREWALL_SOURCES=() TIME_CONFIG=
 `
 
 func script(t *testing.T, names []string) []byte {
@@ -119,7 +100,7 @@ func (m *machine) standIns() {
 		text, err := testdata.ReadFile("testdata/standin/" + f.Name())
 		must(m.t, err)
 		m.outside("bin/"+f.Name(), string(text))
-		if f.Name() != "env" && f.Name() != "boot" {
+		if f.Name() != "env" {
 			must(m.t, os.Symlink("/standin/bin/"+f.Name(), m.path("usr/local/sbin/"+f.Name())))
 		}
 	}
@@ -176,7 +157,7 @@ func (m *machine) run(env []string, command ...string) (string, error) {
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
-	out  *strings.Builder
+	out  *output
 	err  error
 }
 
@@ -185,35 +166,54 @@ func (m *machine) start(env []string, command ...string) *process {
 	m.t.Helper()
 	m.boot++
 	must(m.t, os.MkdirAll(m.runFolder(), 0o755))
-	root := chrootFolder(m.t)
-	program, err := testdata.ReadFile("testdata/machine.sh")
-	must(m.t, err)
-	server, err := os.Executable()
-	must(m.t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	m.t.Cleanup(cancel)
-	args := []string{
-		"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc",
-		"sh", "-euc", "hostname node1\n" + string(program), "machine", root, "upper", "work", "merged", m.runFolder(), filepath.Join(m.base, "standin"), server,
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	p := &process{
+		cmd:  exec.CommandContext(ctx, "/proc/self/exe", append([]string{chrootFolder(m.t), m.runFolder()}, command...)...),
+		done: make(chan struct{}), out: &output{},
 	}
-	p := &process{cmd: exec.CommandContext(ctx, "unshare", append(args, command...)...), done: make(chan struct{}), out: &strings.Builder{}}
 	p.cmd.Dir = m.base
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	p.cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "MUSTER_RETRY=0", "MUSTER_WAIT=2", "MUSTER_POLL=0.1"}, env...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that the machine is killed as a whole
+	p.cmd.Env = append([]string{
+		machineVariable + "=" + m.base, "PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "MUSTER_RETRY=0", "MUSTER_WAIT=2", "MUSTER_POLL=0.1",
+	}, env...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Pdeathsig:  syscall.SIGKILL,
+	}
 	p.cmd.WaitDelay = time.Second
-	must(m.t, p.cmd.Start())
+	started := make(chan error)
 	go func() {
+		runtime.LockOSThread() // the machine dies with the thread that started it
 		defer close(p.done)
-		if p.err = p.cmd.Wait(); ctx.Err() != nil {
-			p.err = errors.New("the machine did not finish within a minute")
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = p.cmd.Wait()
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			p.err = errors.New("the machine did not finish within four minutes")
 		}
 	}()
+	must(m.t, <-started)
 	m.t.Cleanup(func() {
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may be gone already
+		cancel()
 		<-p.done
 	})
 	return p
+}
+
+// write changes the disk of a machine that is up, as somebody who repairs it would.
+func (p *process) write(t *testing.T, name, text string, mode fs.FileMode) {
+	t.Helper()
+	file := filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "root", name)
+	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	must(t, os.WriteFile(file, []byte(text), mode))
+	must(t, os.Chmod(file, mode))
+}
+
+func (p *process) remove(t *testing.T, name string) {
+	t.Helper()
+	must(t, os.Remove(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "root", name)))
 }
 
 func (p *process) wait() (string, error) {
@@ -308,3 +308,77 @@ func (m *machine) wantLink(t *testing.T, name, want string) {
 func (m *machine) readRun(name string) string {
 	return m.readAt(fmt.Sprintf("run%d/%s", m.boot, name))
 }
+
+// outsideIfThere is empty for a file that is not there.
+func (m *machine) outsideIfThere(name string) string {
+	text, err := os.ReadFile(filepath.Join(m.base, "standin", name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (m *machine) exists(name string) bool { return there(m.t, m.path(name)) }
+
+func (m *machine) runExists(name string) bool { return there(m.t, filepath.Join(m.runFolder(), name)) }
+
+func there(t *testing.T, path string) bool {
+	t.Helper()
+	_, err := os.Lstat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+func (m *machine) mode(name string) fs.FileMode {
+	m.t.Helper()
+	info, err := os.Stat(m.path(name))
+	must(m.t, err)
+	return info.Mode().Perm()
+}
+
+// owner is the user's number.
+func (m *machine) owner(name string) uint32 {
+	m.t.Helper()
+	info, err := os.Stat(m.path(name))
+	must(m.t, err)
+	return info.Sys().(*syscall.Stat_t).Uid
+}
+
+// waitFor waits until a machine that is up has said all texts.
+func (p *process) waitFor(t *testing.T, texts ...string) {
+	t.Helper()
+	for {
+		out := p.out.String()
+		missing := slices.IndexFunc(texts, func(s string) bool { return !strings.Contains(out, s) })
+		if missing < 0 {
+			return
+		}
+		select {
+		case <-p.done:
+			t.Fatalf("the machine ended (%v) without saying %q:\n%s", p.err, texts[missing], out)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// output is what a machine has said so far.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func sorted(files map[string]string) []string { return slices.Sorted(maps.Keys(files)) }

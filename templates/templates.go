@@ -114,6 +114,20 @@ func IPVSModules() []byte {
 	return text
 }
 
+// Variables are all that the scripts read from node.conf. The plan assigns every one, as a string or, if it ends in [],
+// as an array; arrays of one group (BINARY, DOWNLOAD, IMAGE, KEY) have the same length.
+var Variables = []string{
+	"BINARY_EXTRACT[]", "BINARY_PATHS[]", "BINARY_SHA256_AMD64[]", "BINARY_SHA256_ARM64[]", "BINARY_URLS_AMD64[]", "BINARY_URLS_ARM64[]", "BIN_DIR",
+	"CERTIFICATES_DIR", "CLUSTER", "COMMANDS_AFTER[]", "COMMANDS_BEFORE[]", "CRI_SOCKET",
+	"DOWNLOAD_MODES[]", "DOWNLOAD_OWNERS[]", "DOWNLOAD_PATHS[]", "DOWNLOAD_SHA256[]", "DOWNLOAD_URLS[]", "DRY_RUN", "ENDPOINT",
+	"FIREWALL", "FIREWALL_PORTS[]", "FIREWALL_SERVICES[]", "FIREWALL_SOURCES[]", "HTTPS_PROXY", "HTTP_PROXY",
+	"IMAGE_PATHS[]", "IMAGE_SHA256[]", "IMAGE_URLS[]", "IPVS", "IPVS_SCRIPT",
+	"KEY_FILES[]", "KEY_FINGERPRINTS[]", "KEY_URLS[]", "KUBEADM_FLAGS[]", "KUBEADM_INIT", "KUBEADM_JOIN", "KUBECONFIG_USERS[]", "KUBERNETES_VERSION",
+	"MANIFESTS[]", "MODULES[]", "NGINX_IMAGE", "NODES[]", "NODE_NAME", "NOT_BEFORE", "NO_PROXY",
+	"PACKAGES_BASE[]", "PACKAGES_EXTRA[]", "PACKAGES_HOLD[]", "PACKAGES_KUBERNETES[]", "PACKAGES_RUNTIME[]", "ROLE", "RUNTIME", "RUNTIME_SERVICE",
+	"SELINUX", "SYSCTL_FILE", "TIMEZONE", "TIME_CONFIG", "TIME_SERVICE",
+}
+
 // Target is the unit that starts all others: at the first boot by hand of the document, later because it is enabled.
 const Target = "muster.target"
 

@@ -9,7 +9,7 @@ WAIT=${MUSTER_WAIT:-300} POLL=${MUSTER_POLL:-2}
 load_conf() {
   # shellcheck source=/dev/null
   . /etc/muster/node.conf || return
-  NODE_NAME=${NODE_NAME:-$(hostname)} CERTIFICATES_DIR=${CERTIFICATES_DIR:-/etc/kubernetes/pki}
+  NODE_NAME=${NODE_NAME:-$HOSTNAME} CERTIFICATES_DIR=${CERTIFICATES_DIR:-/etc/kubernetes/pki}
   export PATH=${BIN_DIR:+$BIN_DIR:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
   if [[ $HTTP_PROXY ]]; then export HTTP_PROXY http_proxy=$HTTP_PROXY; fi
   if [[ $HTTPS_PROXY ]]; then export HTTPS_PROXY https_proxy=$HTTPS_PROXY; fi
@@ -138,8 +138,12 @@ service_renew() {
 # unit_exists UNIT
 unit_exists() { [[ $(systemctl show -p LoadState "$1") == LoadState=loaded ]]; }
 
+# in_container: kernel and clock are then the host's business (nodes under systemd-nspawn, for tests).
+in_container() { systemd-detect-virt --container --quiet; }
+
 load_modules() {
   local module rc=0
+  if in_container; then return; fi
   for module in "${MODULES[@]}"; do module_loaded "$module" || modprobe -- "$module" || rc=1; done
   if [[ $IPVS == true ]]; then /bin/bash "$IPVS_SCRIPT" || rc=1; fi
   return $rc
@@ -165,8 +169,9 @@ sysctl_each() {
     path=$key
     [[ ${key%%[./]*} == "${key%%.*}" ]] && path=$(tr ./ /. <<<"$key")
     path=/proc/sys/$path
+    if [[ ! -e $path ]] && in_container; then continue; fi
     if [[ $1 == SET ]]; then
-      echo "$value" >"$path" || rc=1
+      echo "$value" >"$path" || { echo "$key cannot be set to '$value'" && rc=1; }
     elif ! is=$(tr -s '[:space:]' ' ' 2>/dev/null <"$path") || [[ ${is% } != "$(tr -s '[:space:]' ' ' <<<"$value" | sed 's/ $//')" ]]; then
       echo "$key is '${is:-missing}', not '$value'"
       rc=1
@@ -175,28 +180,34 @@ sysctl_each() {
   return $rc
 }
 
-# kubeadm_once init|join CONFIG: at most one finished run. One that was cut is undone first, since kubeadm does not
+# kubeadm_done init|join: committed, and no copy of certificates is left.
+kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/pki ]]; }
+
+# kubeadm_once init|join FLAG...: at most one finished run. One that was cut is undone first, since kubeadm does not
 # continue; certificates that lay there before it (a CA of the user's, or shared by another control plane) are put back.
+# Their copy goes last: before the commit it may still be needed.
 kubeadm_once() {
-  if [[ -e $STATE/$1.started ]]; then
-    echo "kubeadm $1 was cut before its end: undoing it"
-    kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
-    if [[ -d $STATE/pki ]]; then
-      mkdir -p "$CERTIFICATES_DIR"
-      cp -a "$STATE/pki/." "$CERTIFICATES_DIR"
+  if ! recorded "$1.done"; then
+    if [[ -e $STATE/$1.started ]]; then
+      echo "kubeadm $1 was cut before its end: undoing it"
+      kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
+      if [[ -d $STATE/pki ]]; then
+        mkdir -p "$CERTIFICATES_DIR"
+        cp -a "$STATE/pki/copy/." "$CERTIFICATES_DIR"
+      fi
+    else
+      if [[ -d $CERTIFICATES_DIR ]]; then
+        rm -rf "$STATE/pki" "$STATE/pki.new"
+        mkdir -m 0700 "$STATE/pki.new"
+        cp -a "$CERTIFICATES_DIR" "$STATE/pki.new/copy"
+        put "$STATE/pki.new" "$STATE/pki"
+      fi
+      commit "$1.started"
     fi
-  else
-    if [[ -d $CERTIFICATES_DIR ]]; then
-      rm -rf "$STATE/pki" "$STATE/pki.new"
-      mkdir -m 0700 "$STATE/pki.new"
-      cp -a "$CERTIFICATES_DIR/." "$STATE/pki.new"
-      put "$STATE/pki.new" "$STATE/pki"
-    fi
-    commit "$1.started"
+    kubeadm "$@"
+    sync
+    commit "$1.done"
   fi
-  kubeadm "$@"
-  sync
-  commit "$1.done"
   rm -rf "$STATE/pki"
 }
 

@@ -30,7 +30,15 @@ step() { TITLE=$1 ADVICE=$2; }
 # call it in a condition: bash would ignore set -e inside. It runs in the background because only then does a signal to
 # the runner act at once.
 in_step() {
-  (set -e; if [[ $1 == RUN ]]; then run_step; else done_already; fi) >>"$log" 2>&1 </dev/null 9>&- &
+  (
+    set -eE
+    if [[ $1 == RUN ]]; then
+      trap '[[ $BASH_COMMAND == return* ]] || echo "this failed: $BASH_COMMAND" >&2' ERR
+      run_step
+    else
+      done_already
+    fi
+  ) >>"$log" 2>&1 </dev/null 9>&- &
   child=$!
   wait "$child"
   rc=$?

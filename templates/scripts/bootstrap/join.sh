@@ -8,8 +8,12 @@ joined_before() {
     [[ $(curl -sS --noproxy '*' -m 10 http://127.0.0.1:10248/healthz) == ok ]]
 }
 
-done_already() { recorded join.done; }
+done_already() { kubeadm_done join; }
 
 run_step() {
-  if joined_before; then commit join.done; else kubeadm_once join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}"; fi
+  if joined_before; then
+    rm -f /etc/kubernetes/bootstrap-kubelet.conf # holds a token; kubeadm takes it away at its end
+    commit join.done
+  fi
+  kubeadm_once join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}"
 }

@@ -18,13 +18,13 @@ in_place() {
 
 # unpack FOLDER ARCHIVE SHA256: the archive's own owners and the folder's mode in it are not wanted.
 unpack() {
+  local list
   mkdir -p "$1"
   tar -xzf "$2" -C "$1" --no-same-owner --no-overwrite-dir
-  tar -tzf "$2" | grep -v '/$' | while IFS= read -r name; do
-    if [[ -f $1/$name ]]; then sha256sum "$1/$name"; fi
-  done | atomic_write "$STATE/binaries/$3"
-  sync
+  list=$(tar -tzf "$2" | while IFS= read -r name; do if [[ -f $1/$name ]]; then sha256sum "$1/$name"; fi; done)
   rm -f "$2"
+  sync
+  commit "binaries/$3" "$list"
 }
 
 done_already() {

@@ -21,8 +21,8 @@ run_step() {
     else
       ctr --address "${CRI_SOCKET#unix://}" -n k8s.io images import "$archive"
     fi
+    rm -f "$STATE/images/$sum.tar"
     sync
     commit "images/$sum"
-    rm -f "$STATE/images/$sum.tar"
   done
 }

@@ -29,7 +29,8 @@ repair() {
   since=$(stat -c %Y "$MARK")
   while read -r when name; do
     ((when >= since)) || continue
-    rpm -V "$name" | grep -Ev '^(.{9}|missing) +c ' && run_yum reinstall "$name"
+    rpm -V "$name" >"$RUN/packages.out" || : # it fails as soon as a configuration file was edited
+    if grep -Eqv '^(.{9}|missing) +c ' "$RUN/packages.out"; then run_yum reinstall "$name"; fi
   done < <(rpm -qa --qf '%{INSTALLTIME} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n')
 }
 

@@ -1,0 +1,113 @@
+package templates
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// founded is a control plane after its init.
+func founded(m *machine) {
+	controlPlane(m)
+	m.write("etc/kubernetes/admin.conf", "admin\n", 0o600)
+	m.write("etc/kubernetes/kubelet.conf", "kubelet\n", 0o600)
+	m.write("etc/kubernetes/manifests/kube-apiserver.yaml", "", 0o600)
+	m.outside("cluster/nodes/node1", "node1=True\n")
+	m.outside("cluster/nodes/node2", "node2=True\n")
+}
+
+func TestNodesAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"verify/nodes"}, initConf)
+	founded(m)
+	m.outside("cluster/nodes/node2", "node2=Unknown\n")
+	p := m.start(nil, "/bin/bash", runner, "verify")
+	p.waitFor(t, "muster: verify 1/1 nodes: waiting for these to be ready: node2 node3\n")
+	m.outside("cluster/nodes/node3", "node3=True\n")
+	p.waitFor(t, "muster: verify 1/1 nodes: waiting for these to be ready: node2\n")
+	p.remove(t, "etc/kubernetes/manifests/kube-apiserver.yaml")
+	p.waitFor(t, "muster: verify 1/1 nodes: waiting for these to be ready: the API server\n")
+	p.write(t, "etc/kubernetes/manifests/kube-apiserver.yaml", "", 0o600)
+	m.outside("cluster/nodes/node2", "node2=True\n")
+	if out, err := p.wait(); err != nil || strings.Contains(out, "FAILED") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestWorkerLooksAtItself(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"verify/nodes"}, "NODES=(node1 node2 node3)\n")
+	m.unit("kubelet.service", "")
+	m.link("kubelet.service")
+	p := m.start(nil, "/bin/bash", runner, "verify")
+	p.waitFor(t, "nodes: FAILED at try 1", "what to do: see journalctl -u kubelet")
+	p.write(t, "etc/kubernetes/kubelet.conf", "kubelet\n", 0o600)
+	if out, err := p.wait(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestNginx(t *testing.T) {
+	t.Parallel()
+	const conf = initConf + "NGINX_IMAGE=nginx:1.14-alpine\n"
+	exercise{
+		phase: "verify", steps: []string{"nginx"}, conf: conf, setup: founded,
+		check: func(t *testing.T, m *machine) {
+			const want = "node1 http://10.0.0.1:30080/ ok\nnode2 http://10.0.0.2:30080/ ok\nok\n"
+			if got := m.read("var/lib/muster/check.txt"); got != want {
+				t.Errorf("check.txt says %q, not %q", got, want)
+			}
+			if there(t, filepath.Join(m.base, "standin/cluster/muster-check")) {
+				t.Error("objects of the check were left over")
+			}
+		},
+	}.run(t)
+
+	m := newMachine(t, []string{"verify/nginx"}, conf)
+	founded(m)
+	m.outside("unreachable/10.0.0.2", "")
+	p := m.start(nil, "/bin/bash", runner, "verify")
+	p.waitFor(t, "nginx: node1 http://10.0.0.1:30080/ ok\n", "nginx: node2 http://10.0.0.2:30080/ failed\n", "FAILED at try 1")
+	if got := m.read("var/lib/muster/check.txt"); !strings.HasSuffix(got, "\nfailed\n") {
+		t.Errorf("check.txt says %q", got)
+	}
+	must(t, os.Remove(filepath.Join(m.base, "standin/unreachable/10.0.0.2")))
+	if out, err := p.wait(); err != nil || !strings.HasSuffix(m.read("var/lib/muster/check.txt"), "\nok\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+var doneLine = regexp.MustCompile(`^node1 \(worker\) is in cluster k8s, Kubernetes v1\.34\.4, \d+ s after its last start\n$`)
+
+// A machine that is done does nothing, in any phase.
+func TestDone(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/commands-before", "bootstrap/join", "verify/done"}, "COMMANDS_BEFORE=('touch /srv/ran')\n")
+	m.mustRun("verify")
+	result := m.read("var/lib/muster/done")
+	if !doneLine.MatchString(result) || !strings.Contains(m.readOutside("console"), "muster: "+result) || m.issue() != "muster: node1: "+result {
+		t.Errorf("done says %q, console %q, login screen %q", result, m.readOutside("console"), m.issue())
+	}
+	before := m.tree()
+	for _, phase := range []string{"prepare", "bootstrap", "verify"} {
+		if out := m.mustRun(phase); out != "" {
+			t.Errorf("phase %s of a machine that is done says %q", phase, out)
+		}
+	}
+	if after := m.tree(); len(after) != len(before) || m.exists("srv/ran") {
+		t.Error("a machine that is done did something")
+	}
+}
+
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/init", "verify/done"}, initConf+"DRY_RUN=true KUBEADM_FLAGS=(--dry-run)\n")
+	controlPlane(m)
+	m.mustRun("bootstrap")
+	m.mustRun("verify")
+	if m.exists("etc/kubernetes/admin.conf") || !strings.Contains(m.issue(), "the dry run of kubeadm went through") {
+		t.Errorf("a dry run made a cluster, or said so: %s", m.issue())
+	}
+}
