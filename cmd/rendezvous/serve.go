@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"muster/internal/rendezvous"
+	"muster/internal/rendezvous/agent"
+	"muster/internal/rendezvous/config"
+	"muster/internal/rendezvous/formation"
+	"muster/internal/rendezvous/kubernetes"
+	"muster/internal/rendezvous/server"
+)
+
+// revocationsEvery is how often the list of revoked control planes is read. Decisions look in the store itself.
+const revocationsEvery = 3 * time.Second
+
+// node is the service of one control plane, put together.
+type node struct {
+	cfg       config.Config
+	log       *slog.Logger
+	engine    engine
+	service   *rendezvous.Service
+	formation *formation.Formation
+	server    *server.Server
+	revoked   revocations
+}
+
+// serve runs until ctx ends, or until the member of the store has to begin anew: then systemd starts the service again.
+func serve(ctx context.Context, cfg config.Config, clock clock, stderr io.Writer) error {
+	n, err := assemble(cfg, clock, stderr)
+	if err != nil {
+		return err
+	}
+	// On every interface: the loopback one is for /healthz and /metrics.
+	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return fmt.Errorf("the rendezvous' port: %w", err)
+	}
+	return n.run(ctx, listener)
+}
+
+func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
+	creds, err := load(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{cfg: cfg, log: slog.New(slog.NewTextHandler(stderr, nil))}
+	machine := newMachine(cfg, nil, stderr)
+	if n.engine, err = newEngine(cfg, creds, n.revoked.has, n.log); err != nil {
+		return nil, err
+	}
+	store := &formation.LateStore{}
+	n.service = &rendezvous.Service{
+		Name: cfg.Cluster, Store: store, Log: n.log, TokenTTL: cfg.TTL(), Now: clock.now,
+		Cluster: &kubernetes.Machine{AdminConf: cfg.AdminConf, PKI: cfg.PKI, Etcd: cfg.Etcd, Joined: machine.joined},
+	}
+	peers := map[string]formation.Peer{}
+	var order rendezvous.ControlPlanes
+	for _, p := range cfg.ControlPlanes {
+		order = append(order, p.Name)
+		if p.Name == cfg.Node {
+			continue
+		}
+		if peers[p.Name], err = creds.peer(cfg, p); err != nil {
+			return nil, err
+		}
+	}
+	n.formation, err = formation.New(formation.Config{
+		Self: cfg.Node, Address: cfg.Raft(cfg.Self()), ControlPlanes: order, Peers: peers, Dir: cfg.DataDir, Founded: cfg.DataDir + ".founded",
+		Engine: n.engine, Service: n.service, Store: store, InCluster: machine.inCluster, Log: n.log, Say: machine.Say,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.service.Members = n.formation
+	n.server = server.New(server.Config{
+		Cluster: cfg.Cluster, Service: n.service, Formation: n.formation, Revoked: n.revoked.has, Certificate: creds.pair, CA: creds.ca, Log: n.log,
+	})
+	return n, nil
+}
+
+// run starts all parts and stops them in order: first no more requests, then the store.
+func (n *node) run(ctx context.Context, listener net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStore()
+	var requests, store sync.WaitGroup
+	var served, formed error
+	requests.Go(func() {
+		defer cancel()
+		served = n.server.Serve(ctx, listener)
+	})
+	requests.Go(func() { n.service.Watch(ctx) })
+	requests.Go(func() { n.watchRevocations(ctx) })
+	store.Go(func() {
+		defer cancel()
+		formed = n.formation.Run(storeCtx)
+	})
+	requests.Wait()
+	stopStore()
+	store.Wait()
+	return errors.Join(served, formed)
+}
+
+// revocations are the control planes whose credential was taken back, as of a moment ago.
+type revocations struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+func (r *revocations) has(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.names[name]
+}
+
+func (r *revocations) set(names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.names = map[string]bool{}
+	for _, name := range names {
+		r.names[name] = true
+	}
+}
+
+func (n *node) watchRevocations(ctx context.Context) {
+	for {
+		if names, err := n.service.RevokedNodes(ctx); err == nil {
+			n.revoked.set(names)
+			n.engine.DropRefused()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(revocationsEvery):
+		}
+	}
+}
+
+// engine is formation's, with what the service itself asks.
+type engine interface {
+	formation.Engine
+	DropRefused()
+}
+
+var _ agent.Machine = (*machine)(nil)

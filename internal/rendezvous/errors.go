@@ -1,0 +1,65 @@
+package rendezvous
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Code is the kind of an error as a client sees it; the server maps each to one HTTP status.
+type Code string
+
+// The codes. Only CodeUnavailable, CodeWaiting, CodeHeld and CodeConflict are worth another try.
+const (
+	CodeInvalid         Code = "invalid"         // the request is malformed
+	CodeUnauthenticated Code = "unauthenticated" // no credential, or none of this cluster
+	CodeForbidden       Code = "forbidden"       // the credential is good, but not for this
+	CodeClosed          Code = "closed"          // the node has joined; its credential is spent
+	CodeRevoked         Code = "revoked"         // the operator took the credential back
+	CodeNotFound        Code = "not-found"       // no such call or node
+	CodeHeld            Code = "held"            // another node holds the lease
+	CodeSuperseded      Code = "superseded"      // the epoch is no longer the lease's
+	CodeCommitted       Code = "committed"       // an init is committed: join it
+	CodeWaiting         Code = "waiting"         // something has to happen first; the message says what
+	CodeConflict        Code = "conflict"        // somebody else wrote first, several times
+	CodeUnavailable     Code = "unavailable"     // the store or the cluster does not answer here
+	CodeTooLarge        Code = "too-large"
+	CodeInternal        Code = "internal"
+)
+
+// Error is an error of the protocol. Message is for people and contains no secret.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	// RetryAfter is when another try makes sense, in seconds; 0 says nothing about it.
+	RetryAfter int `json:"retryAfter,omitempty"`
+	// Lease is set with CodeHeld, CodeSuperseded and CodeCommitted: the lease as it stands.
+	Lease *Lease `json:"lease,omitempty"`
+	cause error
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// Unwrap gives the cause to the server's own log; it never goes over the wire.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Errorf makes an Error of a code. A %w operand is its cause: logged here, not sent.
+func Errorf(code Code, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// CodeOf is the code of an error, CodeInternal when it has none.
+func CodeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+func waiting(after time.Duration, format string, args ...any) *Error {
+	e := Errorf(CodeWaiting, format, args...)
+	e.RetryAfter = int(after / time.Second)
+	return e
+}

@@ -1,0 +1,614 @@
+// Package formation owns how the control planes come to have one store: who founds it, who joins it, what a machine does
+// whose disk was lost. It writes down every step before it takes it, so that a power cut at any point is continued.
+//
+// It must not know how the store replicates (Engine) or how peers are reached (Peer). The rule of rules: nothing is decided
+// in a store before a majority of the spec's control planes promised, durably, never to give it up (Confirmed).
+package formation
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"muster/internal/rendezvous"
+)
+
+// Engine is the replicated store's machinery on this machine; package dqlite has the real one.
+type Engine interface {
+	// FounderID makes a new store on an empty disk; NewID draws the id of a member that joins.
+	FounderID() uint64
+	NewID() (uint64, error)
+	// Exists says whether this machine's disk holds a store.
+	Exists() (bool, error)
+	// Start starts the member; Close stops it, and hands the leadership on if there is time.
+	Start(id uint64) (rendezvous.Store, error)
+	Close(ctx context.Context) error
+	// Members lists the members as the leader knows them.
+	Members(ctx context.Context) ([]Member, error)
+	// Add makes a running node a voting member in place of whoever had its address.
+	Add(ctx context.Context, id uint64, address string) error
+	// Remove takes the members with an address out.
+	Remove(ctx context.Context, address string) error
+	// Recover makes the stopped member the only one.
+	Recover(id uint64) error
+	// SetAside moves the files of the stopped member out of the way.
+	SetAside() error
+}
+
+// Member is a member of the store.
+type Member struct {
+	ID      uint64 `json:"id"`
+	Address string `json:"address"`
+}
+
+// Peer is another control plane; the connection proves that it is the one that is meant.
+type Peer interface {
+	Membership(ctx context.Context) (rendezvous.Membership, error)
+	Admit(ctx context.Context, a rendezvous.Admission) error
+	Confirm(ctx context.Context, uid string) error
+}
+
+// Config is what a Formation needs.
+type Config struct {
+	// Self is this control plane's name, Address where its store listens.
+	Self, Address string
+	// ControlPlanes are the spec's, in its order; Peers has all of them but this one.
+	ControlPlanes rendezvous.ControlPlanes
+	Peers         map[string]Peer
+	// Dir holds the state file. Founded is a file outside Dir that outlives it: it says that this machine founded a store.
+	Dir, Founded string
+	Engine       Engine
+	// Service is told of the founding.
+	Service *rendezvous.Service
+	// Store is the store that Service uses; it begins to work when the engine does.
+	Store *LateStore
+	// InCluster says whether this machine is a control plane of a running Kubernetes cluster, and which init that was.
+	InCluster func() (rendezvous.Commit, bool)
+	Log       *slog.Logger
+	// Say tells people one line.
+	Say func(text string)
+}
+
+// ErrRestart says that the process has to begin anew: its member of the store is no more.
+var ErrRestart = errors.New("the store's member of this machine was set aside: the process has to start again")
+
+const (
+	tendEvery      = time.Second
+	probeTimeout   = 8 * time.Second
+	membersTimeout = 3 * time.Second
+	// missedFor is how long the leader must leave this member out, or there must be none, before that counts.
+	missedFor = 10 * time.Second
+)
+
+// Formation forms the store on one control plane.
+type Formation struct {
+	Config
+	admitting sync.Mutex
+
+	mu      sync.Mutex // guards what follows
+	state   state
+	said    string
+	missed  time.Time // since when; zero: not now
+	running bool
+}
+
+// phase is how far this machine's member is.
+type phase string
+
+const (
+	founding phase = "founding" // it makes a store, which a majority has not confirmed
+	joining  phase = "joining"  // it waits to be admitted
+	member   phase = "member"
+)
+
+// state is what has to survive a power cut.
+type state struct {
+	Phase     phase    `json:"phase"`
+	UID       string   `json:"uid"`
+	ID        uint64   `json:"id"`
+	Founder   bool     `json:"founder,omitempty"`
+	Confirmed bool     `json:"confirmed,omitempty"`
+	Formed    bool     `json:"formed,omitempty"` // the founding record is written
+	Members   []Member `json:"members,omitempty"`
+}
+
+// New reads the state. The API may answer from then on.
+func New(cfg Config) (*Formation, error) {
+	f := &Formation{Config: cfg}
+	if err := readJSON(f.stateFile(), &f.state); err != nil {
+		return nil, err
+	}
+	exists, err := cfg.Engine.Exists()
+	if err != nil {
+		return nil, err
+	}
+	// A state without its store is a lost disk, unless the store was only about to be made. It begins anew, like an empty one.
+	if lost := f.state.Phase == member || f.state.Confirmed; lost && !exists {
+		f.state = state{}
+	}
+	if exists && f.state.ID == 0 {
+		if err := cfg.Engine.SetAside(); err != nil {
+			return nil, fmt.Errorf("a store without its state file: %w", err)
+		}
+	}
+	return f, nil
+}
+
+func (f *Formation) stateFile() string { return filepath.Join(f.Dir, "membership.json") }
+
+// change changes the state: what it leaves is on disk when it returns, and two changes never overlap, so that a promise
+// given by one is not overwritten by the other.
+func (f *Formation) change(do func(s *state) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.state
+	if err := do(&s); err != nil {
+		return err
+	}
+	if err := writeJSON(f.stateFile(), s); err != nil {
+		return err
+	}
+	f.state = s
+	return nil
+}
+
+func (f *Formation) current() state {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state
+}
+
+func (f *Formation) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	f.mu.Lock()
+	again := text == f.said
+	f.said = text
+	f.mu.Unlock()
+	if !again {
+		f.Say(text)
+	}
+}
+
+// Run forms the store and tends it until ctx ends; it stops the member before it returns.
+func (f *Formation) Run(ctx context.Context) (err error) {
+	for f.current().ID == 0 {
+		if err := f.choose(ctx); err != nil {
+			return err
+		}
+		if f.current().ID == 0 && !pause(ctx) {
+			return nil
+		}
+	}
+	if err := f.start(f.current().ID); err != nil {
+		return err
+	}
+	defer func() {
+		if f.running {
+			err = errors.Join(err, f.stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	for {
+		if err := f.tend(ctx); err != nil && ctx.Err() == nil {
+			if errors.Is(err, ErrRestart) {
+				return err
+			}
+			f.Log.Info("the store is being formed", "waiting", err)
+		}
+		if !pause(ctx) {
+			return nil
+		}
+	}
+}
+
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(tendEvery):
+		return true
+	}
+}
+
+func (f *Formation) start(id uint64) error {
+	store, err := f.Engine.Start(id)
+	if err != nil {
+		return err
+	}
+	f.running = true
+	f.Store.set(store)
+	return nil
+}
+
+// stop stops the member. Without a leader there is nobody to hand anything on to, so it does not wait for one for long.
+func (f *Formation) stop(ctx context.Context) error {
+	f.Store.set(nil)
+	f.running = false
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return f.Engine.Close(ctx)
+}
+
+// choose decides once what a machine without a store does.
+func (f *Formation) choose(ctx context.Context) error {
+	var before bool
+	if err := readJSON(f.Founded, &before); err != nil {
+		return err
+	}
+	self, err := f.Membership(ctx)
+	if err != nil {
+		return err
+	}
+	answers := f.ask(ctx)
+	plan := f.ControlPlanes.Decide(self, before, slices.Collect(values(answers)))
+	switch plan.Decision {
+	case rendezvous.Found:
+		f.say("founding the store of the control planes")
+		uid, err := newUID()
+		if err != nil {
+			return err
+		}
+		return f.change(func(s *state) error {
+			*s = state{Phase: founding, UID: uid, ID: f.Engine.FounderID(), Founder: true}
+			return nil
+		})
+	case rendezvous.Join:
+		f.say("joining the store that %s holds", plan.From.Node)
+		id, err := f.Engine.NewID()
+		if err != nil {
+			return err
+		}
+		return f.change(func(s *state) error {
+			*s = state{Phase: joining, UID: plan.From.UID, ID: id}
+			return nil
+		})
+	}
+	f.say("the store of the control planes waits for %s", strings.Join(plan.Missing, ", "))
+	return nil
+}
+
+// ask asks all peers at once; who does not answer is left out.
+func (f *Formation) ask(ctx context.Context) map[string]rendezvous.Membership {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	answers := map[string]rendezvous.Membership{}
+	for name, peer := range f.Peers {
+		group.Go(func() {
+			m, err := peer.Membership(ctx)
+			if err != nil {
+				f.Log.Debug("a control plane does not answer", "peer", name, "why", err)
+				return
+			}
+			m.Node = name // the connection proved it
+			mu.Lock()
+			defer mu.Unlock()
+			answers[name] = m
+		})
+	}
+	group.Wait()
+	return answers
+}
+
+// tend does what is next; it is called every second.
+func (f *Formation) tend(ctx context.Context) error {
+	s := f.current()
+	if s.Phase == joining {
+		return f.join(ctx, s)
+	}
+	var err error
+	if !s.Formed {
+		if err = f.complete(ctx, s); errors.Is(err, ErrRestart) {
+			return err
+		}
+	}
+	return errors.Join(err, f.watch(ctx, f.current()))
+}
+
+// join asks to be admitted, by whoever holds the store that this member was made for.
+func (f *Formation) join(ctx context.Context, s state) error {
+	answers := f.ask(ctx)
+	var last error
+	for _, name := range f.ControlPlanes {
+		a, ok := answers[name]
+		if !ok || !a.Holds || a.UID != s.UID {
+			continue
+		}
+		if last = f.Peers[name].Admit(ctx, rendezvous.Admission{UID: s.UID, ID: s.ID, Address: f.Address}); last == nil {
+			f.say("this control plane is a member of the store")
+			// A store that others confirmed is in use: this machine may be the only one left with it a moment from now.
+			return f.change(func(s *state) error {
+				s.Phase, s.Confirmed = member, s.Confirmed || a.Confirmed
+				return nil
+			})
+		}
+	}
+	if last != nil {
+		f.say("the store cannot admit this control plane yet: %v", last)
+		return last
+	}
+	return f.orphaned(ctx, s, answers)
+}
+
+// orphaned gives a store up that nobody confirmed here, when every other control plane answered and none has it, or when
+// another store is confirmed.
+func (f *Formation) orphaned(ctx context.Context, s state, answers map[string]rendezvous.Membership) error {
+	other, same := false, false
+	for _, a := range answers {
+		other = other || a.Holds && a.Confirmed && a.UID != s.UID
+		same = same || a.Holds && a.UID == s.UID
+	}
+	alone := !s.Founder && !same && len(answers) == len(f.Peers)
+	if s.Confirmed || !alone && !other {
+		return nil
+	}
+	f.say("the store that this control plane began with is gone; beginning anew")
+	return f.giveUp(ctx, false)
+}
+
+// giveUp sets this member aside and asks for a new start. The state goes first: New sets a store without it aside.
+func (f *Formation) giveUp(ctx context.Context, confirmed bool) error {
+	err := f.change(func(s *state) error {
+		if s.Confirmed && !confirmed {
+			return errors.New("the store was confirmed meanwhile: it is kept")
+		}
+		*s = state{}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := f.stop(ctx); err != nil {
+		return err
+	}
+	if err := f.Engine.SetAside(); err != nil {
+		return err
+	}
+	return ErrRestart
+}
+
+// complete collects the promises of a majority, then writes the founding record. From that record on, decisions are made.
+// The founder does it, or, if he is lost, any other who promised.
+func (f *Formation) complete(ctx context.Context, s state) error {
+	if record, err := f.Service.Formed(ctx); err == nil && record.UID == s.UID {
+		return f.formed()
+	}
+	answers := f.ask(ctx)
+	if err := f.orphaned(ctx, s, answers); err != nil {
+		return err
+	}
+	if !s.Founder && !s.Confirmed {
+		return nil
+	}
+	promised := 1
+	for name, a := range answers {
+		if a.Holds && a.UID == s.UID && (a.Confirmed || f.Peers[name].Confirm(ctx, s.UID) == nil) {
+			promised++
+		}
+	}
+	if promised < f.ControlPlanes.Majority() {
+		f.say("the store of the control planes is founded and waits for more of them to join: %d of %d", promised, f.ControlPlanes.Majority())
+		return nil
+	}
+	if s.Founder && !s.Confirmed {
+		if err := writeJSON(f.Founded, true); err != nil {
+			return err
+		}
+		if err := f.Confirm(ctx, s.UID); err != nil {
+			return err
+		}
+	}
+	return f.form(ctx, s)
+}
+
+func (f *Formation) form(ctx context.Context, s state) error {
+	var rebuilt *rendezvous.Commit
+	if commit, running := f.InCluster(); running {
+		rebuilt = &commit
+	}
+	if err := f.Service.NoteMember(ctx, f.Self, f.Address); err != nil {
+		return err
+	}
+	if err := f.Service.Form(ctx, s.UID, f.Self, rebuilt); err != nil {
+		return err
+	}
+	f.say("the store of the control planes is formed")
+	return f.formed()
+}
+
+// formed notes that decisions are made in this store: it is given up no more.
+func (f *Formation) formed() error {
+	return f.change(func(s *state) error {
+		s.Phase, s.Confirmed, s.Formed = member, true, true
+		return nil
+	})
+}
+
+// watch keeps the list of members, notices when this one is no longer among them, and recovers the survivor of two.
+func (f *Formation) watch(ctx context.Context, s state) error {
+	brief, cancel := context.WithTimeout(ctx, membersTimeout)
+	defer cancel()
+	members, err := f.Engine.Members(brief)
+	if err != nil || len(members) == 0 {
+		if f.missedLong() {
+			return f.recover(ctx, s)
+		}
+		return err
+	}
+	if !slices.ContainsFunc(members, func(m Member) bool { return m.ID == s.ID }) {
+		if !f.missedLong() {
+			return nil
+		}
+		f.say("this control plane was removed from the store; beginning anew")
+		return f.giveUp(ctx, true)
+	}
+	f.clearMissed()
+	if slices.Equal(members, s.Members) {
+		return nil
+	}
+	return f.change(func(s *state) error {
+		s.Members = members
+		return nil
+	})
+}
+
+// missedLong notes that this member is missed, and says whether that has been so for long.
+func (f *Formation) missedLong() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.missed.IsZero() {
+		f.missed = time.Now()
+	}
+	return time.Since(f.missed) >= missedFor
+}
+
+func (f *Formation) clearMissed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.missed = time.Time{}
+}
+
+// recover goes on alone when this is one of two members and the other lost its disk: it says so itself, over mutual TLS, and
+// every other control plane answered that it holds nothing either. Of two voters each has all that was acknowledged.
+func (f *Formation) recover(ctx context.Context, s state) error {
+	// The list of a machine that has just joined may be short; of two control planes there are two members at most.
+	two := len(s.Members) == 2 || len(f.ControlPlanes) == 2
+	if !two || !s.Confirmed {
+		return errors.New("the store has no leader")
+	}
+	answers := f.ask(ctx)
+	if len(answers) != len(f.Peers) {
+		return errors.New("the store has no leader, and not every control plane answers")
+	}
+	for name, a := range answers {
+		if a.Holds {
+			return fmt.Errorf("the store has no leader, and %s holds data", name)
+		}
+	}
+	f.say("the other member of the store lost its disk; going on with what is here, which is all")
+	if err := f.stop(ctx); err != nil {
+		return err
+	}
+	if err := f.Engine.Recover(s.ID); err != nil {
+		return err
+	}
+	err := f.change(func(s *state) error {
+		s.Members = []Member{{ID: s.ID, Address: f.Address}}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.clearMissed()
+	return f.start(s.ID)
+}
+
+// Membership is what this control plane says of itself. A member that waits to be admitted holds nothing yet.
+func (f *Formation) Membership(context.Context) (rendezvous.Membership, error) {
+	s := f.current()
+	_, running := f.InCluster()
+	holds := s.ID != 0 && s.Phase != joining
+	m := rendezvous.Membership{Node: f.Self, Holds: holds, Confirmed: s.Confirmed, InCluster: running}
+	if holds {
+		m.UID = s.UID
+	}
+	return m, nil
+}
+
+// Admit makes another control plane a member of the store that this one holds.
+func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
+	s := f.current()
+	switch {
+	case s.ID == 0 || s.Phase == joining || a.UID != s.UID:
+		return rendezvous.Errorf(rendezvous.CodeForbidden, "this control plane does not hold that store")
+	case a.ID == 0 || a.ID == f.Engine.FounderID() || a.Address == "":
+		return rendezvous.Errorf(rendezvous.CodeInvalid, "id and address: those of the member that joins are expected")
+	}
+	revoked, err := f.Service.Revoked(ctx, a.Node)
+	if err != nil {
+		return err
+	}
+	if revoked {
+		return rendezvous.Errorf(rendezvous.CodeRevoked, "the credential of %s is revoked", a.Node)
+	}
+	f.admitting.Lock() // one change of the membership at a time
+	defer f.admitting.Unlock()
+	// Written down first: whoever is alone later has to know how many members there may be.
+	err = f.change(func(s *state) error {
+		s.Members = slices.DeleteFunc(slices.Clone(s.Members), func(m Member) bool { return m.Address == a.Address })
+		s.Members = append(s.Members, Member{ID: a.ID, Address: a.Address})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := f.Engine.Add(ctx, a.ID, a.Address); err != nil {
+		return unavailable("the store cannot change its members now: ask again", err)
+	}
+	f.Log.Info("a control plane was admitted to the store", "node", a.Node, "address", a.Address)
+	return f.Service.NoteMember(ctx, a.Node, a.Address)
+}
+
+// Confirm promises never to give up the store of this uid by itself.
+func (f *Formation) Confirm(_ context.Context, uid string) error {
+	return f.change(func(s *state) error {
+		if s.ID == 0 || s.UID != uid || s.Phase == joining {
+			return rendezvous.Errorf(rendezvous.CodeForbidden, "this control plane does not hold that store")
+		}
+		s.Confirmed = true
+		return nil
+	})
+}
+
+// Remove is rendezvous.Members'.
+func (f *Formation) Remove(ctx context.Context, node string) error {
+	if node == f.Self {
+		return rendezvous.Errorf(rendezvous.CodeUnavailable, "%s does not remove itself: ask another control plane", node)
+	}
+	address, err := f.Service.MemberAddress(ctx, node)
+	if err != nil || address == "" {
+		return err
+	}
+	f.admitting.Lock()
+	defer f.admitting.Unlock()
+	if err := f.Engine.Remove(ctx, address); err != nil {
+		return unavailable("the store cannot change its members now: ask again", err)
+	}
+	return nil
+}
+
+func unavailable(message string, cause error) error {
+	return rendezvous.Errorf(rendezvous.CodeUnavailable, "%s%w", message, silent{cause})
+}
+
+// silent keeps a cause for the log without showing it to the caller.
+type silent struct{ cause error }
+
+func (silent) Error() string   { return "" }
+func (s silent) Unwrap() error { return s.cause }
+
+func newUID() (string, error) {
+	b := make([]byte, 16)
+	if _, err := rand.Read(b); err != nil {
+		return "", fmt.Errorf("no randomness for the store's uid: %w", err)
+	}
+	return hex.EncodeToString(b), nil
+}
+
+func values[K comparable, V any](m map[K]V) func(func(V) bool) {
+	return func(yield func(V) bool) {
+		for _, v := range m {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,476 @@
+package formation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"muster/internal/rendezvous"
+	"muster/internal/rendezvous/clustertest"
+	"muster/internal/rendezvous/formation"
+)
+
+// group is one replicated store in memory: it answers whoever reaches a majority of its members.
+type group struct {
+	store   *rendezvous.MemoryStore
+	members map[uint64]string // name by id
+}
+
+// world is the machines and what they reach. Everything is guarded by mu.
+type world struct {
+	t      *testing.T
+	mu     sync.Mutex
+	rng    *rand.Rand
+	hosts  []*host
+	groups []*group
+	said   []string
+}
+
+type host struct {
+	w       *world
+	name    string
+	dir     string
+	group   *group // what is on its disk
+	id      uint64
+	running uint64 // the member's id, 0 when it does not run
+	cut     bool
+	live    *formation.Formation
+	cancel  context.CancelFunc
+	ended   chan struct{}
+}
+
+var errNoQuorum = errors.New("no leader")
+
+func (w *world) intN(n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rng.IntN(n)
+}
+
+// reach says whether two hosts talk.
+func (w *world) reach(a, b *host) bool { return a == b || !a.cut && !b.cut }
+
+// quorum is the group that a host can use now.
+func (h *host) quorum() (*group, error) {
+	g := h.group
+	if g == nil || h.running == 0 || g.members[h.running] != h.name {
+		return nil, errNoQuorum
+	}
+	up := 0
+	for id, name := range g.members {
+		for _, o := range h.w.hosts {
+			if o.name == name && o.running == id && o.group == g && h.w.reach(h, o) {
+				up++
+			}
+		}
+	}
+	if 2*up <= len(g.members) {
+		return nil, errNoQuorum
+	}
+	return g, nil
+}
+
+// engine is formation.Engine on the world.
+type engine struct{ h *host }
+
+const founderID = 1
+
+func (engine) FounderID() uint64 { return founderID }
+func (e engine) NewID() (uint64, error) {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	return 2 + e.h.w.rng.Uint64N(1<<40), nil
+}
+
+func (e engine) Exists() (bool, error) {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	return e.h.group != nil, nil
+}
+
+func (e engine) Start(id uint64) (rendezvous.Store, error) {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	if e.h.group == nil && id == founderID {
+		e.h.group = &group{store: rendezvous.NewMemoryStore(), members: map[uint64]string{founderID: e.h.name}}
+		e.h.w.groups = append(e.h.w.groups, e.h.group)
+	}
+	e.h.id, e.h.running = id, id
+	return quorumStore{e.h}, nil
+}
+
+func (e engine) Close(context.Context) error {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	e.h.running = 0
+	return nil
+}
+
+func (e engine) Members(context.Context) ([]formation.Member, error) {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	g, err := e.h.quorum()
+	if err != nil {
+		return nil, err
+	}
+	var list []formation.Member
+	for id, name := range g.members {
+		list = append(list, formation.Member{ID: id, Address: name})
+	}
+	slices.SortFunc(list, func(a, b formation.Member) int { return int(int64(a.ID) - int64(b.ID)) })
+	return list, nil
+}
+
+func (e engine) Add(_ context.Context, id uint64, address string) error {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	g, err := e.h.quorum()
+	if err != nil {
+		return err
+	}
+	for _, o := range e.h.w.hosts {
+		if o.name != address || o.running != id || !e.h.w.reach(e.h, o) {
+			continue
+		}
+		for old, name := range g.members {
+			if name == address && old != id {
+				delete(g.members, old)
+			}
+		}
+		g.members[id], o.group = address, g
+		return nil
+	}
+	return errors.New("the node is not running")
+}
+
+func (e engine) Remove(_ context.Context, address string) error {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	g, err := e.h.quorum()
+	if err != nil {
+		return err
+	}
+	for id, name := range g.members {
+		if name == address {
+			delete(g.members, id)
+		}
+	}
+	return nil
+}
+
+func (e engine) Recover(id uint64) error {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	if len(e.h.group.members) > 2 {
+		e.h.w.t.Errorf("%s recovers alone from %v: what others acknowledged may be lost", e.h.name, e.h.group.members)
+	}
+	for _, o := range e.h.w.hosts {
+		if o != e.h && o.group == e.h.group {
+			e.h.w.t.Errorf("%s recovers alone while %s holds the store", e.h.name, o.name)
+		}
+	}
+	e.h.group.members = map[uint64]string{id: e.h.name}
+	return nil
+}
+
+func (e engine) SetAside() error {
+	e.h.w.mu.Lock()
+	defer e.h.w.mu.Unlock()
+	e.h.group = nil
+	return nil
+}
+
+// quorumStore is the store through one host.
+type quorumStore struct{ h *host }
+
+func (q quorumStore) use() (*rendezvous.MemoryStore, error) {
+	q.h.w.mu.Lock()
+	defer q.h.w.mu.Unlock()
+	g, err := q.h.quorum()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", rendezvous.ErrStore, err)
+	}
+	return g.store, nil
+}
+
+func (q quorumStore) Get(ctx context.Context, key string) (rendezvous.Record, error) {
+	s, err := q.use()
+	if err != nil {
+		return rendezvous.Record{}, err
+	}
+	return s.Get(ctx, key)
+}
+
+func (q quorumStore) List(ctx context.Context, prefix string) ([]rendezvous.Record, error) {
+	s, err := q.use()
+	if err != nil {
+		return nil, err
+	}
+	return s.List(ctx, prefix)
+}
+
+func (q quorumStore) Put(ctx context.Context, key string, value []byte, version int64) (int64, error) {
+	s, err := q.use()
+	if err != nil {
+		return 0, err
+	}
+	return s.Put(ctx, key, value, version)
+}
+
+// peer is a host as another one reaches it.
+type peer struct{ from, to *host }
+
+func (p peer) get() (*formation.Formation, error) {
+	p.from.w.mu.Lock()
+	defer p.from.w.mu.Unlock()
+	if p.to.live == nil || !p.from.w.reach(p.from, p.to) {
+		return nil, errors.New("no answer")
+	}
+	return p.to.live, nil
+}
+
+func (p peer) Membership(ctx context.Context) (rendezvous.Membership, error) {
+	f, err := p.get()
+	if err != nil {
+		return rendezvous.Membership{}, err
+	}
+	return f.Membership(ctx)
+}
+
+func (p peer) Admit(ctx context.Context, a rendezvous.Admission) error {
+	f, err := p.get()
+	if err != nil {
+		return err
+	}
+	a.Node = p.from.name
+	return f.Admit(ctx, a)
+}
+
+func (p peer) Confirm(ctx context.Context, uid string) error {
+	f, err := p.get()
+	if err != nil {
+		return err
+	}
+	return f.Confirm(ctx, uid)
+}
+
+// boot runs the host's service, again whenever it has to begin anew, until cancel.
+func (h *host) boot() {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel, h.ended = cancel, make(chan struct{})
+	go func() {
+		defer close(h.ended)
+		for ctx.Err() == nil {
+			if err := h.run(ctx); err != nil && !errors.Is(err, formation.ErrRestart) {
+				h.w.t.Errorf("%s: %v", h.name, err)
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}()
+}
+
+func (h *host) run(ctx context.Context) error {
+	store := &formation.LateStore{}
+	service := &rendezvous.Service{Name: "c", Store: store, Cluster: clustertest.View{In: func() *clustertest.Kubernetes { return nil }}, Log: slog.New(slog.DiscardHandler)}
+	cfg := formation.Config{
+		Self: h.name, Address: h.name, Peers: map[string]formation.Peer{}, Dir: filepath.Join(h.dir, "data"), Founded: filepath.Join(h.dir, "founded"), Engine: engine{h},
+		Service: service, Store: store, InCluster: func() (rendezvous.Commit, bool) { return rendezvous.Commit{}, false }, Log: slog.New(slog.DiscardHandler), Say: h.say,
+	}
+	for _, o := range h.w.hosts {
+		cfg.ControlPlanes = append(cfg.ControlPlanes, o.name)
+		if o != h {
+			cfg.Peers[o.name] = peer{h, o}
+		}
+	}
+	f, err := formation.New(cfg)
+	if err != nil {
+		return err
+	}
+	h.w.mu.Lock()
+	h.live = f
+	h.w.mu.Unlock()
+	err = f.Run(ctx)
+	h.w.mu.Lock()
+	h.live, h.running = nil, 0
+	h.w.mu.Unlock()
+	return err
+}
+
+// say keeps what was said, for a schedule that fails.
+func (h *host) say(text string) {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.w.said = append(h.w.said, fmt.Sprintf("%s %s: %s", time.Now().Format(time.TimeOnly), h.name, text))
+}
+
+func (h *host) stop() {
+	h.cancel()
+	<-h.ended
+}
+
+// wipe loses the folder of the store; everything loses the mark that it founded too, as a new machine has none.
+func (h *host) wipe(everything bool) {
+	h.w.mu.Lock()
+	h.group = nil
+	h.w.mu.Unlock()
+	path := filepath.Join(h.dir, "data")
+	if everything {
+		path = h.dir
+	}
+	if err := errors.Join(os.RemoveAll(path), os.MkdirAll(h.dir, 0o700)); err != nil {
+		h.w.t.Error(err)
+	}
+}
+
+func newWorld(t *testing.T, size int, seed uint64) *world {
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 2))}
+	base := t.TempDir()
+	for i := range size {
+		name := fmt.Sprintf("cp%d", i)
+		w.hosts = append(w.hosts, &host{w: w, name: name, dir: filepath.Join(base, name)})
+	}
+	return w
+}
+
+// check looks at every group that ever was: how many decide.
+func (w *world) check() (formedGroups int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, g := range w.groups {
+		if r, err := g.store.Get(context.Background(), "cluster"); err == nil && r.Version > 0 {
+			formedGroups++
+		}
+	}
+	return formedGroups
+}
+
+// settled says whether all hosts are members of one formed store.
+func (w *world) settled() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		g, err := h.quorum()
+		if err != nil {
+			return fmt.Errorf("%s: %w", h.name, err)
+		}
+		if r, err := g.store.Get(context.Background(), "cluster"); err != nil || r.Version == 0 || g != w.hosts[0].group || len(g.members) != len(w.hosts) {
+			return fmt.Errorf("%s: not settled: %v", h.name, g.members)
+		}
+	}
+	return nil
+}
+
+func (w *world) mustSettle(seed uint64) {
+	w.t.Helper()
+	var err error
+	for range 600 {
+		if err = w.settled(); err == nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.t.Errorf("seed %d: %v; the last that was said:\n%s", seed, err, strings.Join(w.said[max(0, len(w.said)-40):], "\n"))
+	for _, h := range w.hosts {
+		state, _ := os.ReadFile(filepath.Join(h.dir, "data/membership.json")) // missing is news as well
+		w.t.Logf("%s: running %d, cut %v, group %p, state %s", h.name, h.running, h.cut, h.group, state)
+	}
+}
+
+// TestFormation: random restarts, partitions and lost disks (one at a time, and the next only when it is back) never make a
+// second store that decides, and in the end all are in the first.
+func TestFormation(t *testing.T) {
+	schedules := uint64(150)
+	if testing.Short() {
+		schedules = 50
+	}
+	for seed := range schedules {
+		synctest.Test(t, func(t *testing.T) {
+			size := []int{1, 2, 3, 5}[seed%4]
+			w := newWorld(t, size, seed)
+			for _, h := range w.hosts {
+				h.boot()
+				time.Sleep(time.Duration(w.intN(5000)) * time.Millisecond)
+			}
+			for range 10 {
+				w.disturb()
+			}
+			w.heal()
+			w.mustSettle(seed)
+			for range 4 {
+				h := w.hosts[w.intN(size)]
+				if size > 1 {
+					h.stop()
+					h.wipe(w.intN(2) == 0)
+					h.boot()
+				}
+				w.disturb()
+				w.heal()
+				w.mustSettle(seed)
+			}
+			if n := w.check(); n != 1 {
+				t.Errorf("seed %d: %d stores decide", seed, n)
+			}
+			for _, h := range w.hosts {
+				h.stop()
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// disturb restarts or cuts off a host for a while.
+func (w *world) disturb() {
+	h := w.hosts[w.intN(len(w.hosts))]
+	long := time.Duration(w.intN(20_000)) * time.Millisecond
+	if w.intN(2) == 0 {
+		h.stop()
+		time.Sleep(long)
+		h.boot()
+		return
+	}
+	w.mu.Lock()
+	h.cut = !h.cut
+	w.mu.Unlock()
+	time.Sleep(long)
+}
+
+func (w *world) heal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		h.cut = false
+	}
+}
+
+// The founder of two that loses its disk while nothing was served begins anew together with the other; nobody waits for ever.
+func TestFounderLostBeforeAnythingWasServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 1)
+		w.hosts[0].boot()
+		w.hosts[1].boot()
+		time.Sleep(1500 * time.Millisecond)
+		w.hosts[0].stop()
+		w.hosts[0].wipe(true)
+		w.hosts[0].boot()
+		w.hosts[2].boot()
+		w.mustSettle(1)
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package rendezvous
+
+// Membership is what one control plane says of itself while the store is being formed.
+type Membership struct {
+	// Node is the control plane that answers.
+	Node string `json:"node"`
+	// Holds: it has data of a store, its own or one that it joined.
+	Holds bool `json:"holds"`
+	// UID tells which store it holds.
+	UID string `json:"uid,omitempty"`
+	// Confirmed: it promised, durably, never to give that store up by itself.
+	Confirmed bool `json:"confirmed,omitempty"`
+	// InCluster: the machine is a control plane of a running Kubernetes cluster.
+	InCluster bool `json:"inCluster,omitempty"`
+}
+
+// Admission is a control plane's wish to become a member of the store that the asked one holds.
+type Admission struct {
+	Node    string `json:"-"`       // from the credential
+	UID     string `json:"uid"`     // of the store it means
+	ID      uint64 `json:"id"`      // its own, new with every empty disk
+	Address string `json:"address"` // of its raft listener, host:port
+}
+
+// Confirmation asks a member to promise to keep its store.
+type Confirmation struct {
+	UID string `json:"uid"`
+}
+
+// ControlPlanes is the set of control planes that a spec names, in its order: the first may found the store.
+type ControlPlanes []string
+
+// Majority is the smallest number that is more than half.
+func (c ControlPlanes) Majority() int { return len(c)/2 + 1 }
+
+// Decision is what a control plane without a store may do now.
+type Decision int
+
+// The decisions.
+const (
+	Wait  Decision = iota
+	Found          // make a new store
+	Join           // become a member of the one that Plan.From holds
+)
+
+// Plan is a decision with its reason.
+type Plan struct {
+	Decision Decision
+	// From is whom to join.
+	From Membership
+	// Missing are the control planes that have to answer first.
+	Missing []string
+}
+
+// Decide says what a control plane that holds no store may do, from what it says of itself and the answers that it got over
+// mutual TLS. One that holds a store settles it: then nobody founds. Else the founder is the first of the spec; but when
+// control planes are in a running cluster, whose store was lost, the first of those. It founds only after a majority, itself
+// counted, answered that they hold none. One that founded before (foundedBefore) lost its data: it does so again only
+// when every control plane answered that it holds none, and when nothing can be forgotten: the cluster runs here, or there
+// never was another control plane.
+func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Membership) Plan {
+	heard := map[string]Membership{self.Node: self}
+	best := Membership{}
+	for _, a := range answers {
+		heard[a.Node] = a
+		if a.Holds && (!best.Holds || a.Confirmed && !best.Confirmed) {
+			best = a
+		}
+	}
+	if best.Holds {
+		return Plan{Decision: Join, From: best}
+	}
+	plan := Plan{Decision: Wait}
+	founder, running := "", false
+	for i, name := range c {
+		a, ok := heard[name]
+		if !ok {
+			plan.Missing = append(plan.Missing, name)
+		}
+		if i == 0 || a.InCluster && !running {
+			founder, running = name, a.InCluster
+		}
+	}
+	empty := len(c) - len(plan.Missing)
+	again := empty == len(c) && (self.InCluster || len(c) == 1)
+	if founder == self.Node && empty >= c.Majority() && (!foundedBefore || again) {
+		return Plan{Decision: Found}
+	}
+	if len(plan.Missing) == 0 {
+		plan.Missing = []string{founder}
+	}
+	return plan
+}

@@ -1,0 +1,57 @@
+package rendezvous_test
+
+import (
+	"slices"
+	"testing"
+
+	"muster/internal/rendezvous"
+)
+
+func TestDecide(t *testing.T) {
+	none := func(name string) rendezvous.Membership { return rendezvous.Membership{Node: name} }
+	holds := func(name, uid string, confirmed bool) rendezvous.Membership {
+		return rendezvous.Membership{Node: name, Holds: true, UID: uid, Confirmed: confirmed}
+	}
+	running := func(name string) rendezvous.Membership {
+		return rendezvous.Membership{Node: name, InCluster: true}
+	}
+	type answers = []rendezvous.Membership
+	three, five := rendezvous.ControlPlanes{"a", "b", "c"}, rendezvous.ControlPlanes{"a", "b", "c", "d", "e"}
+	for _, c := range []struct {
+		name    string
+		planes  rendezvous.ControlPlanes
+		self    rendezvous.Membership
+		before  bool
+		answers answers
+		want    rendezvous.Decision
+		from    string
+		missing []string
+	}{
+		{"one founds alone", rendezvous.ControlPlanes{"a"}, none("a"), false, nil, rendezvous.Found, "", nil},
+		{"one founds again: there was never another", rendezvous.ControlPlanes{"a"}, none("a"), true, nil, rendezvous.Found, "", nil},
+		{"two: both are needed", rendezvous.ControlPlanes{"a", "b"}, none("a"), false, nil, rendezvous.Wait, "", []string{"b"}},
+		{"two: both are there", rendezvous.ControlPlanes{"a", "b"}, none("a"), false, answers{none("b")}, rendezvous.Found, "", nil},
+		{"three: alone", three, none("a"), false, nil, rendezvous.Wait, "", []string{"b", "c"}},
+		{"three: a majority", three, none("a"), false, answers{none("c")}, rendezvous.Found, "", nil},
+		{"three: not the first", three, none("b"), false, answers{none("c")}, rendezvous.Wait, "", []string{"a"}},
+		{"three: not the first, though all answer", three, none("b"), false, answers{none("a"), none("c")}, rendezvous.Wait, "", []string{"a"}},
+		{"five: two are no majority", five, none("a"), false, answers{none("b")}, rendezvous.Wait, "", []string{"c", "d", "e"}},
+		{"five: three are", five, none("a"), false, answers{none("b"), none("e")}, rendezvous.Found, "", nil},
+		{"one that holds settles it", three, none("a"), false, answers{none("b"), holds("c", "u", false)}, rendezvous.Join, "c", nil},
+		{"the confirmed one before the other", three, none("a"), false, answers{holds("b", "x", false), holds("c", "u", true)}, rendezvous.Join, "c", nil},
+		{"a wiped founder with a majority", three, none("a"), true, answers{none("c")}, rendezvous.Wait, "", []string{"b"}},
+		{"a wiped founder with all, and no cluster", three, none("a"), true, answers{none("b"), none("c")}, rendezvous.Wait, "", []string{"a"}},
+		{"all lost the store of a cluster that runs", three, running("a"), true, answers{running("b"), none("c")}, rendezvous.Found, "", nil},
+		{"all but one lost it", three, running("a"), true, answers{running("b")}, rendezvous.Wait, "", []string{"c"}},
+		{"a new first machine among ones in the cluster", three, none("a"), false, answers{running("b"), none("c")}, rendezvous.Wait, "", []string{"b"}},
+		{"the one in the cluster founds in its place", three, running("b"), false, answers{none("a")}, rendezvous.Found, "", nil},
+		{"the second in the cluster does not", three, running("c"), false, answers{none("a"), running("b")}, rendezvous.Wait, "", []string{"b"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plan := c.planes.Decide(c.self, c.before, c.answers)
+			if plan.Decision != c.want || plan.From.Node != c.from || c.want == rendezvous.Wait && !slices.Equal(plan.Missing, c.missing) {
+				t.Errorf("%+v, want %d from %q missing %v", plan, c.want, c.from, c.missing)
+			}
+		})
+	}
+}

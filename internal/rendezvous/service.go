@@ -1,0 +1,306 @@
+package rendezvous
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"muster/internal/secrets/credential"
+)
+
+// Service is the protocol on one control plane: it applies the state machine to the store that all of them share, and asks
+// the Kubernetes cluster for what the state machine decided. Its methods may be called from many goroutines.
+type Service struct {
+	// Name is the cluster's; credentials of another are refused before they come here.
+	Name string
+	// Store is shared by the control planes.
+	Store Store
+	// Cluster is this machine's view of the Kubernetes cluster.
+	Cluster Cluster
+	// Members is the store's membership.
+	Members Members
+	// Log receives one line per decision; it never sees a secret.
+	Log *slog.Logger
+	// Now is the clock, time.Now when nil. Leases use the monotonic part only.
+	Now func() time.Time
+	// TokenTTL is the life of minted tokens, MaxTokenTTL at most (and by default).
+	TokenTTL time.Duration
+
+	mu     sync.Mutex
+	seen   map[string]sighting
+	formed bool
+}
+
+// sighting is when this process first saw a record in the version it still has.
+type sighting struct {
+	version int64
+	since   time.Time
+}
+
+func (s *Service) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+func (s *Service) tokenTTL() time.Duration {
+	if s.TokenTTL <= 0 || s.TokenTTL > MaxTokenTTL {
+		return MaxTokenTTL
+	}
+	return s.TokenTTL
+}
+
+// silent is for how long this process knows that key was not written: versions never come back, so two reads of one version
+// say that nothing was written between them, however long this process slept in between. The read is a lower bound even
+// when stale, because the write that uses it is conditional on the version.
+func (s *Service) silent(key string, version int64) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen = map[string]sighting{}
+	}
+	now := s.now()
+	if last, ok := s.seen[key]; ok && last.version == version {
+		return now.Sub(last.since)
+	}
+	s.seen[key] = sighting{version: version, since: now}
+	return 0
+}
+
+// Watch looks at the leases every quarter of a minute until ctx ends, so that the time of a lease that went silent runs
+// from then on and not from the first ask of another node.
+func (s *Service) Watch(ctx context.Context) {
+	tick := time.NewTicker(15 * time.Second)
+	defer tick.Stop()
+	for {
+		for _, key := range []string{keyInit, keyJoin} {
+			if record, err := s.Store.Get(ctx, key); err == nil {
+				s.silent(key, record.Version)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// StoreRecord is the record that says that the store is founded: before it stands, nothing is decided.
+type StoreRecord struct {
+	// UID tells this store from any other that the cluster may have had.
+	UID string `json:"uid"`
+	// Founder is the node that founded it.
+	Founder string `json:"founder"`
+}
+
+// Formed returns the founding record, a CodeWaiting error while there is none.
+func (s *Service) Formed(ctx context.Context) (StoreRecord, error) {
+	record, _, err := load[StoreRecord](ctx, s.Store, keyCluster)
+	if err == nil && record.UID == "" {
+		err = waiting(2*time.Second, "the control planes are still forming their store")
+	}
+	return record, err
+}
+
+// Form writes the founding record, once: a second call with the same uid changes nothing. rebuilt is set when this machine
+// already is a control plane of a running cluster whose store was lost: then the init counts as committed, and every node
+// of the cluster as joined, so that no spent credential comes back to life.
+func (s *Service) Form(ctx context.Context, uid, founder string, rebuilt *Commit) error {
+	if rebuilt != nil {
+		if err := s.rebuild(ctx, *rebuilt); err != nil {
+			return err
+		}
+	}
+	_, err := update(ctx, s.Store, keyCluster, func(r *StoreRecord, _ int64) (bool, error) {
+		if r.UID != "" && r.UID != uid {
+			return false, Errorf(CodeForbidden, "the store is founded as another one")
+		}
+		write := r.UID == ""
+		*r = StoreRecord{UID: uid, Founder: founder}
+		return write, nil
+	})
+	return err
+}
+
+func (s *Service) rebuild(ctx context.Context, commit Commit) error {
+	nodes, err := s.Cluster.Nodes(ctx)
+	if err != nil {
+		return clusterError(err)
+	}
+	for name, role := range nodes {
+		if _, err := update(ctx, s.Store, nodePrefix+name, func(n *Node, version int64) (bool, error) {
+			n.Name, n.Role = name, role
+			n.Close(s.now())
+			return version == 0, nil
+		}); err != nil {
+			return err
+		}
+	}
+	_, err = update(ctx, s.Store, keyInit, func(l *Lease, _ int64) (bool, error) {
+		write := l.Committed == nil
+		if write {
+			l.Committed = &commit
+		}
+		return write, nil
+	})
+	return err
+}
+
+// ready is the gate before every decision.
+func (s *Service) ready(ctx context.Context) error {
+	s.mu.Lock()
+	formed := s.formed
+	s.mu.Unlock()
+	if formed {
+		return nil
+	}
+	if _, err := s.Formed(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.formed = true
+	s.mu.Unlock()
+	return nil
+}
+
+// Committed is the init that stands, a CodeWaiting error while there is none.
+func (s *Service) Committed(ctx context.Context) (*Commit, error) {
+	lease, _, err := load[Lease](ctx, s.Store, keyInit)
+	if err != nil {
+		return nil, err
+	}
+	if lease.Committed == nil {
+		if lease.Holder == "" {
+			return nil, waiting(5*time.Second, "no control plane has begun kubeadm init yet")
+		}
+		return nil, waiting(5*time.Second, "kubeadm init is running on %s", lease.Holder)
+	}
+	return lease.Committed, nil
+}
+
+// NoteMember writes down where a member of the store listens.
+func (s *Service) NoteMember(ctx context.Context, name, address string) error {
+	_, err := update(ctx, s.Store, memberPrefix+name, func(have *string, _ int64) (bool, error) {
+		write := *have != address
+		*have = address
+		return write, nil
+	})
+	return err
+}
+
+// MemberAddress is where a member of the store listens, empty when it never was one.
+func (s *Service) MemberAddress(ctx context.Context, name string) (string, error) {
+	address, _, err := load[string](ctx, s.Store, memberPrefix+name)
+	return address, err
+}
+
+// Revoked says whether the credential of a node was taken back. It reads, so it may be late; every decision looks again in
+// the record that it writes.
+func (s *Service) Revoked(ctx context.Context, name string) (bool, error) {
+	node, _, err := load[Node](ctx, s.Store, nodePrefix+name)
+	return node.Revoked, err
+}
+
+// RevokedNodes are the names of all revoked nodes.
+func (s *Service) RevokedNodes(ctx context.Context) ([]string, error) {
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, n := range nodes {
+		if n.Revoked {
+			names = append(names, n.Name)
+		}
+	}
+	return names, nil
+}
+
+func (s *Service) nodes(ctx context.Context) ([]Node, error) {
+	return list[Node](ctx, s.Store, nodePrefix)
+}
+
+func list[T any](ctx context.Context, store Store, prefix string) ([]T, error) {
+	records, err := store.List(ctx, prefix)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	values := make([]T, 0, len(records))
+	for _, r := range records {
+		var v T
+		if err := json.Unmarshal(r.Value, &v); err != nil {
+			return nil, Errorf(CodeInternal, "the record %s cannot be read: %w", r.Key, err)
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// nodeName is whose node an identity may speak for: its own, or in a pool the name that it says.
+func nodeName(id Identity, asked string) (string, error) {
+	switch {
+	case id.Role != credential.Worker && id.Role != credential.ControlPlane:
+		return "", Errorf(CodeForbidden, "this call is for nodes")
+	case id.Pool == nil && asked != "" && asked != id.Name:
+		return "", Errorf(CodeForbidden, "the credential is for %s only", id.Name)
+	case id.Pool == nil:
+		return id.Name, checkName(id.Name)
+	case asked == "":
+		return "", Errorf(CodeInvalid, "name: a machine of a pool has to say its host name")
+	}
+	return asked, checkName(asked)
+}
+
+// clusterError turns an error of the Kubernetes cluster into one of the protocol.
+func clusterError(err error) error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, ErrNoCluster):
+		e = Errorf(CodeUnavailable, "this control plane has not joined the cluster yet: ask another one")
+	default:
+		e = Errorf(CodeUnavailable, "the Kubernetes API does not answer here: ask again, or another control plane")
+	}
+	e.cause = err
+	e.RetryAfter = 5
+	return e
+}
+
+// StatusReport is what the store knows, for people.
+type StatusReport struct {
+	Cluster string      `json:"cluster"`
+	Store   StoreRecord `json:"store"`
+	Init    Lease       `json:"init"`
+	Join    Lease       `json:"join"`
+	Nodes   []Node      `json:"nodes"`
+	// Now is the answering machine's clock, which ages are counted from.
+	Now time.Time `json:"now"`
+}
+
+// Status reads everything. On a control plane that is cut off it may be old.
+func (s *Service) Status(ctx context.Context) (StatusReport, error) {
+	report := StatusReport{Cluster: s.Name, Now: s.now()}
+	var err error
+	if report.Store, _, err = load[StoreRecord](ctx, s.Store, keyCluster); err != nil {
+		return report, err
+	}
+	if report.Init, _, err = load[Lease](ctx, s.Store, keyInit); err != nil {
+		return report, err
+	}
+	if report.Join, _, err = load[Lease](ctx, s.Store, keyJoin); err != nil {
+		return report, err
+	}
+	report.Nodes, err = s.nodes(ctx)
+	slices.SortFunc(report.Nodes, func(a, b Node) int {
+		return strings.Compare(string(a.Role)+a.Name, string(b.Role)+b.Name)
+	})
+	return report, err
+}
