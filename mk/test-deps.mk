@@ -6,7 +6,8 @@ TEST_PACKAGES := \
 	mmdebstrap debian-archive-keyring \
 	util-linux iproute2 systemd-container \
 	xorriso genisoimage \
-	shellcheck jq
+	shellcheck jq openssl gnupg curl python3 \
+	qemu-system-x86 ipxe-qemu binutils-x86-64-linux-gnu
 
 .PHONY: test-deps
 test-deps: ## install the Debian packages that the tests need, when missing

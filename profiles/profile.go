@@ -72,6 +72,8 @@ type Profile struct {
 	Files list[File] `yaml:"files" example:"[{path: /etc/crictl.yaml, contents: \"\"}]"`
 	// Units are units and drop-ins that every machine of the profile gets.
 	Units list[Unit] `yaml:"units" example:"[{name: kubelet.service, enabled: true}]"`
+	// PXE is how machines boot over the network; without it they cannot.
+	PXE PXE `yaml:"pxe" example:"{boot: {kernel: flatcar/flatcar_production_pxe.vmlinuz, source: the release's page}}"`
 }
 
 // Butane is a variant and version of Butane's configuration.
@@ -212,6 +214,42 @@ type DropIn struct {
 	decode.At
 	Name     text `yaml:"name" required:"true" example:"10-muster.conf"`
 	Contents text `yaml:"contents" required:"true" example:"\"\""`
+}
+
+// PXE is how machines boot over the network. Its texts hold, where they are needed:
+//
+//	{assets}     the URL of the folder of kernels, initrds and images
+//	{documents}  the URL of the folder of the machine's own documents
+//	{config}     the URL of the Ignition document (in args)
+//	{instance}   cloud-init's instance-id (in args)
+//	{disk}       the node's disk
+//
+// They can stand anywhere: they hold no blank, quote or other character that a shell, a unit or a kernel's command line
+// reads as something else.
+type PXE struct {
+	decode.At
+	// Boot runs the operating system from the network. For nodes without a disk, and for pools.
+	Boot NetBoot `yaml:"boot" example:"{kernel: flatcar/flatcar_production_pxe.vmlinuz, source: the release's page}"`
+	// Install runs a system from the network that writes the operating system to the node's disk.
+	Install NetBoot `yaml:"install" example:"{kernel: flatcar/flatcar_production_pxe.vmlinuz, source: the release's page}"`
+}
+
+// NetBoot is what a machine boots over the network.
+type NetBoot struct {
+	decode.At
+	// Kernel and Initrds are paths below the folder of assets.
+	Kernel  text       `yaml:"kernel" required:"true" example:"debian12/vmlinuz"`
+	Initrds list[text] `yaml:"initrds" example:"[debian12/initrd.img]"`
+	// Assets are what else is fetched from that folder.
+	Assets list[text] `yaml:"assets" example:"[debian12/filesystem.squashfs]"`
+	// Source tells people where kernel, initrds and assets come from.
+	Source text `yaml:"source" required:"true" example:"the release's page"`
+	// Args are the kernel's arguments, one parameter an item.
+	Args list[text] `yaml:"args" example:"[\"ignition.config.url={config}\"]"`
+	// Files and Units are the document of a system that installs; the first unit is started. It finds the documents of the
+	// machine to be in /etc/muster/install, by the names that they have in out/.
+	Files list[File] `yaml:"files" example:"[{path: /usr/local/lib/muster/install.sh, contents: \"\"}]"`
+	Units list[Unit] `yaml:"units" example:"[{name: install.service, enabled: true}]"`
 }
 
 // Names lists the profiles of a folder, sorted.

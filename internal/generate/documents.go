@@ -20,7 +20,7 @@ func (g *generator) documents() error {
 		if m.Config.Pool {
 			folder = path.Join("pools", m.Config.Name)
 		}
-		doc, err := render.Encode(m.Profile.Format.V, render.Butane{Variant: m.Profile.Butane.Variant.V, Version: m.Profile.Butane.Version.V}, m.Config)
+		doc, err := render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
 		if err != nil {
 			if !g.blame(err) {
 				return fmt.Errorf("the document of %s: %w", m.Config.Name, err)
@@ -35,8 +35,15 @@ func (g *generator) documents() error {
 			return fmt.Errorf("the seed of %s: %w", m.Config.Name, err)
 		}
 		g.readable(folder, m.Config)
+		if err := g.netBoot(m, doc); err != nil {
+			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
+		}
 	}
-	return nil
+	return g.netTree()
+}
+
+func butaneOf(m plan.Machine) render.Butane {
+	return render.Butane{Variant: m.Profile.Butane.Variant.V, Version: m.Profile.Butane.Version.V}
 }
 
 func (g *generator) add(name string, data []byte) {

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/decode"
 	"muster/internal/kube"
+	"muster/internal/media"
 	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/problem"
@@ -58,6 +59,8 @@ type generator struct {
 	Result
 	path     string
 	problems *problem.List
+	// pxe gathers what is served for a network boot.
+	pxe media.PXE
 }
 
 // profiles reads every profile that a target names. A profile that cannot be found or read is a problem at the line that

@@ -127,7 +127,7 @@ sysctl_each() {
     path=/proc/sys/$path
     if [[ ! -e $path ]] && in_container; then continue; fi
     if [[ $1 == SET ]]; then
-      echo "$value" >"$path" || rc=1
+      echo "$value" >"$path" || { echo "$key cannot be set to '$value'" && rc=1; }
     elif ! is=$(tr -s '[:space:]' ' ' 2>/dev/null <"$path") || [[ ${is% } != "$(tr -s '[:space:]' ' ' <<<"$value" | sed 's/ $//')" ]]; then
       echo "$key is '${is:-missing}', not '$value'"
       rc=1
@@ -135,26 +135,29 @@ sysctl_each() {
   done <"$SYSCTL_FILE"
   return $rc
 }
+kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/pki ]]; }
 kubeadm_once() {
-  if [[ -e $STATE/$1.started ]]; then
-    echo "kubeadm $1 was cut before its end: undoing it"
-    kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
-    if [[ -d $STATE/pki ]]; then
-      mkdir -p "$CERTIFICATES_DIR"
-      cp -a "$STATE/pki/." "$CERTIFICATES_DIR"
+  if ! recorded "$1.done"; then
+    if [[ -e $STATE/$1.started ]]; then
+      echo "kubeadm $1 was cut before its end: undoing it"
+      kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
+      if [[ -d $STATE/pki ]]; then
+        mkdir -p "$CERTIFICATES_DIR"
+        cp -a "$STATE/pki/copy/." "$CERTIFICATES_DIR"
+      fi
+    else
+      if [[ -d $CERTIFICATES_DIR ]]; then
+        rm -rf "$STATE/pki" "$STATE/pki.new"
+        mkdir -m 0700 "$STATE/pki.new"
+        cp -a "$CERTIFICATES_DIR" "$STATE/pki.new/copy"
+        put "$STATE/pki.new" "$STATE/pki"
+      fi
+      commit "$1.started"
     fi
-  else
-    if [[ -d $CERTIFICATES_DIR ]]; then
-      rm -rf "$STATE/pki" "$STATE/pki.new"
-      mkdir -m 0700 "$STATE/pki.new"
-      cp -a "$CERTIFICATES_DIR/." "$STATE/pki.new"
-      put "$STATE/pki.new" "$STATE/pki"
-    fi
-    commit "$1.started"
+    kubeadm "$@"
+    sync
+    commit "$1.done"
   fi
-  kubeadm "$@"
-  sync
-  commit "$1.done"
   rm -rf "$STATE/pki"
 }
 commands_done() {
@@ -390,7 +393,7 @@ run_step() {
 ;;
 bootstrap_init)
 step "founding the cluster with kubeadm init" "see the output above, journalctl -u kubelet and the containers of kube-system: the next try undoes this one first"
-done_already() { recorded init.done; }
+done_already() { kubeadm_done init; }
 run_step() { kubeadm_once init --config "$KUBEADM_INIT" --skip-token-print "${KUBEADM_FLAGS[@]}"; }
 ;;
 bootstrap_token-cleanup)

@@ -127,7 +127,7 @@ sysctl_each() {
     path=/proc/sys/$path
     if [[ ! -e $path ]] && in_container; then continue; fi
     if [[ $1 == SET ]]; then
-      echo "$value" >"$path" || rc=1
+      echo "$value" >"$path" || { echo "$key cannot be set to '$value'" && rc=1; }
     elif ! is=$(tr -s '[:space:]' ' ' 2>/dev/null <"$path") || [[ ${is% } != "$(tr -s '[:space:]' ' ' <<<"$value" | sed 's/ $//')" ]]; then
       echo "$key is '${is:-missing}', not '$value'"
       rc=1
@@ -135,26 +135,29 @@ sysctl_each() {
   done <"$SYSCTL_FILE"
   return $rc
 }
+kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/pki ]]; }
 kubeadm_once() {
-  if [[ -e $STATE/$1.started ]]; then
-    echo "kubeadm $1 was cut before its end: undoing it"
-    kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
-    if [[ -d $STATE/pki ]]; then
-      mkdir -p "$CERTIFICATES_DIR"
-      cp -a "$STATE/pki/." "$CERTIFICATES_DIR"
+  if ! recorded "$1.done"; then
+    if [[ -e $STATE/$1.started ]]; then
+      echo "kubeadm $1 was cut before its end: undoing it"
+      kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
+      if [[ -d $STATE/pki ]]; then
+        mkdir -p "$CERTIFICATES_DIR"
+        cp -a "$STATE/pki/copy/." "$CERTIFICATES_DIR"
+      fi
+    else
+      if [[ -d $CERTIFICATES_DIR ]]; then
+        rm -rf "$STATE/pki" "$STATE/pki.new"
+        mkdir -m 0700 "$STATE/pki.new"
+        cp -a "$CERTIFICATES_DIR" "$STATE/pki.new/copy"
+        put "$STATE/pki.new" "$STATE/pki"
+      fi
+      commit "$1.started"
     fi
-  else
-    if [[ -d $CERTIFICATES_DIR ]]; then
-      rm -rf "$STATE/pki" "$STATE/pki.new"
-      mkdir -m 0700 "$STATE/pki.new"
-      cp -a "$CERTIFICATES_DIR/." "$STATE/pki.new"
-      put "$STATE/pki.new" "$STATE/pki"
-    fi
-    commit "$1.started"
+    kubeadm "$@"
+    sync
+    commit "$1.done"
   fi
-  kubeadm "$@"
-  sync
-  commit "$1.done"
   rm -rf "$STATE/pki"
 }
 commands_done() {
@@ -322,7 +325,8 @@ repair() {
   since=$(stat -c %Y "$MARK")
   while read -r when name; do
     ((when >= since)) || continue
-    rpm -V "$name" | grep -Ev '^(.{9}|missing) +c ' && run_yum reinstall "$name"
+    rpm -V "$name" >"$RUN/packages.out" || : # it fails as soon as a configuration file was edited
+    if grep -Eqv '^(.{9}|missing) +c ' "$RUN/packages.out"; then run_yum reinstall "$name"; fi
   done < <(rpm -qa --qf '%{INSTALLTIME} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n')
 }
 done_already() {
@@ -388,9 +392,13 @@ joined_before() {
   [[ $ROLE == worker && -e $STATE/join.started && -s /etc/kubernetes/kubelet.conf && -s /var/lib/kubelet/pki/kubelet-client-current.pem ]] &&
     [[ $(curl -sS --noproxy '*' -m 10 http://127.0.0.1:10248/healthz) == ok ]]
 }
-done_already() { recorded join.done; }
+done_already() { kubeadm_done join; }
 run_step() {
-  if joined_before; then commit join.done; else kubeadm_once join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}"; fi
+  if joined_before; then
+    rm -f /etc/kubernetes/bootstrap-kubelet.conf # holds a token; kubeadm takes it away at its end
+    commit join.done
+  fi
+  kubeadm_once join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}"
 }
 ;;
 verify_nodes)
