@@ -1,6 +1,6 @@
 # Muster. `make` lists the targets. What a target needs of the machine it installs by package name.
 
-include mk/go.mk mk/test-deps.mk mk/tools.mk
+include mk/go.mk mk/test-deps.mk mk/tools.mk mk/docs.mk
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -20,7 +20,7 @@ example: build ## render the tutorial's cluster into out/
 
 .PHONY: test
 test: test-deps go build tools vet ## install what the tests need and run them
-	go test ./...
+	go test -timeout 60m ./...
 
 .PHONY: vet
 vet: go ## check formatting and run go vet

@@ -38,12 +38,7 @@ type options struct {
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o := &options{stdout: stdout, stderr: stderr}
-	root := o.root()
-	args, err := normalise(root, args)
-	if err == nil {
-		root.SetArgs(args)
-		err = root.ExecuteContext(ctx)
-	}
+	err := o.execute(ctx, args)
 	switch {
 	case err == nil:
 		return exitGood
@@ -56,6 +51,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "gen: %v\n", err)
 		return exitOther
 	}
+}
+
+// execute runs the command that the arguments name.
+func (o *options) execute(ctx context.Context, args []string) error {
+	root := o.root()
+	root.InitDefaultCompletionCmd() // normalise has to know its flags
+	if isCompletion(args) {
+		return o.answerCompletion(ctx, root, args)
+	}
+	args, err := normalise(root, args)
+	if err != nil {
+		return err
+	}
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
 }
 
 // usageError is a mistake on the command line.
@@ -81,7 +91,8 @@ Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 	root.PersistentFlags().BoolP("help", "h", false, "show help")
 	o.specFlags(root)
 	root.Flags().StringVar(&o.out, "out", "out", "folder to write")
-	root.AddCommand(o.check(), o.profiles(), o.init())
+	root.AddCommand(o.check(), o.profiles(), o.init(), o.diff(), o.explain(), o.schema())
+	offerCompletions(root)
 	return root
 }
 

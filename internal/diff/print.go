@@ -1,0 +1,147 @@
+package diff
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// The ANSI escapes that Print uses.
+const (
+	ansiBold  = "\x1b[1m"
+	ansiRed   = "\x1b[31m"
+	ansiGreen = "\x1b[32m"
+	ansiCyan  = "\x1b[36m"
+	ansiReset = "\x1b[0m"
+)
+
+// Print writes a report for people: each file, then what the changes mean. Nothing is written where nothing differs. The
+// same change of several machines is shown once. Control characters of a file never reach a terminal. The error is w's.
+func Print(w io.Writer, r *Report, color bool) error {
+	if !r.Differs() {
+		return nil
+	}
+	p := printer{color: color, shown: map[string]string{}}
+	for _, f := range r.Files {
+		p.file(f)
+	}
+	p.machines(r.Machines)
+	_, err := w.Write(p.out.Bytes())
+	return err
+}
+
+type printer struct {
+	out   bytes.Buffer
+	color bool
+	// shown is where a change was shown first.
+	shown map[string]string
+}
+
+func (p *printer) file(f File) {
+	p.line(ansiBold, headline(f))
+	for _, words := range f.Words {
+		p.line(lineColor(words), "  "+words)
+	}
+	if f.Text == "" {
+		p.line("", sizes(f))
+		return
+	}
+	header, hunks := splitHeader(f.Text)
+	key := strings.TrimPrefix(f.Path, machineOf(f.Path)) + "\x00" + hunks
+	if first := p.shown[key]; first != "" {
+		p.line("", "  the same change as in "+first)
+		return
+	}
+	p.shown[key] = f.Path
+	for line := range strings.Lines(header) {
+		p.line(ansiBold, strings.TrimSuffix(line, "\n"))
+	}
+	for line := range strings.Lines(hunks) {
+		p.line(lineColor(line), strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// headline names the file and what happens to it.
+func headline(f File) string {
+	text := string(f.Change) + " " + f.Path
+	switch f.ByHand {
+	case "edited":
+		text += " (edited by hand: the edit would be lost)"
+	case "removed":
+		text += " (removed by hand)"
+	}
+	if f.Note != "" {
+		text += ": " + f.Note
+	}
+	return text
+}
+
+// sizes stand for contents that are not shown.
+func sizes(f File) string {
+	one := func(v *Version) string { return fmt.Sprintf("%d bytes, sha256 %s", v.Size, v.SHA256) }
+	switch {
+	case f.Old != nil && f.New != nil:
+		return "  from " + one(f.Old) + "\n  to   " + one(f.New)
+	case f.Old != nil:
+		return "  " + one(f.Old)
+	case f.New != nil:
+		return "  " + one(f.New)
+	default:
+		return ""
+	}
+}
+
+// splitHeader takes the two lines with names off a unified diff; both parts are empty for texts that do not differ.
+func splitHeader(text string) (header, hunks string) {
+	at := strings.Index(text, "\n@@ ")
+	return text[:at+1], text[at+1:]
+}
+
+func lineColor(line string) string {
+	switch line[0] {
+	case '-':
+		return ansiRed
+	case '+':
+		return ansiGreen
+	case '@':
+		return ansiCyan
+	default:
+		return ""
+	}
+}
+
+func (p *printer) line(color, text string) {
+	if text == "" {
+		return
+	}
+	text = visible(text)
+	if p.color && color != "" {
+		text = color + text + ansiReset
+	}
+	p.out.WriteString(text + "\n")
+}
+
+func (p *printer) machines(all []Machine) {
+	p.out.WriteString("\n")
+	w := tabwriter.NewWriter(&p.out, 0, 4, 2, ' ', 0)
+	for _, m := range all {
+		fmt.Fprintf(w, "%s\t%s\n", visible(m.Folder), m.Meaning)
+	}
+	_ = w.Flush() // into memory
+}
+
+// visible replaces what a terminal would obey, or what would change the order of what it shows.
+func visible(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r != '\t' && r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

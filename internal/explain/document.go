@@ -1,0 +1,63 @@
+package explain
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"muster/internal/plan"
+	"muster/internal/render"
+)
+
+const seed = "seed.iso"
+
+// document explains what a machine boots with. What a document embeds is explained by the files that it carries: they lie
+// beside it and say more than its own lines, which are compressed as a rule.
+func (e *explainer) document(name string, data []byte) error {
+	line := e.out.Line
+	switch {
+	case name == seed && line > 0:
+		return fmt.Errorf("%s is an image and has no lines: explain the documents in it, or leave the line out", e.out.File)
+	case name == render.MetaData || name == render.NetworkConfig:
+		e.text(data, line)
+	case line > 0 && bytes.HasPrefix(data, []byte(plainUserData)):
+		// Its text may be a password.
+	default:
+		e.carries(name)
+		e.out.Notes = append(e.out.Notes, "what it holds is explained by the files that it carries")
+		return nil
+	}
+	return e.trace(data, line, func(m plan.Machine) ([]byte, bool, error) { return encoded(m, name) })
+}
+
+// plainUserData begins user-data that is not packed as a whole.
+const plainUserData = "#cloud-config\n"
+
+// encoded is a document of a machine.
+func encoded(m plan.Machine, name string) (data []byte, there bool, err error) {
+	cfg := m.Config
+	if name != render.UserData {
+		cfg.Files = nil // the others hold none of them, and compressing them takes the most time
+	}
+	butane := render.Butane{Variant: m.Profile.Butane.Variant.V, Version: m.Profile.Butane.Version.V}
+	doc, err := render.Encode(m.Profile.Format.V, butane, cfg)
+	for _, f := range doc.Files {
+		if f.Name == name {
+			return f.Data, true, err
+		}
+	}
+	return nil, false, err
+}
+
+// carries lists what lies beside or below a document and is in it.
+func (e *explainer) carries(name string) {
+	for _, f := range e.Tree {
+		rest, mine := strings.CutPrefix(f.Path, e.out.Machine.Folder+"/")
+		inFiles := strings.HasPrefix(rest, "files/")
+		if mine && (name == seed) != inFiles && rest != name {
+			e.out.Carries = append(e.out.Carries, f.Path)
+		}
+	}
+	slices.Sort(e.out.Carries)
+}

@@ -1,0 +1,223 @@
+package explain
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"muster/internal/decode"
+)
+
+// leaf is one value of a spec or profile that can be changed by itself.
+type leaf struct {
+	at decode.At
+	// value is the value as text; empty for a list or mapping as such.
+	value string
+	// changes put another value in its place, in the struct that the leaf was found in. One that the plan does not tell from
+	// the first (a version that means the same) may be told from another.
+	changes []func()
+	// whole is true for a list, a mapping or a block, which are left out instead of changed.
+	whole bool
+}
+
+// leavesOf lists the values of a struct that is made of decode's values, in its order: equal structs give equal lists.
+// source is the file that it was read from.
+func leavesOf(target any, source []byte) []leaf {
+	w := &walker{source: string(source), lines: strings.Split(string(source), "\n"), taken: map[string]bool{}}
+	w.walk(reflect.ValueOf(target).Elem(), "")
+	return w.leaves
+}
+
+type walker struct {
+	source string
+	lines  []string
+	// taken are the values that others were changed to.
+	taken  map[string]bool
+	leaves []leaf
+}
+
+func (w *walker) add(at decode.At, value string, changes ...func()) {
+	w.leaves = append(w.leaves, leaf{at: at, value: value, changes: changes})
+}
+
+// addWhole adds a list, a mapping or a block that can be left out.
+func (w *walker) addWhole(at decode.At, leaveOut func()) {
+	w.leaves = append(w.leaves, leaf{at: at, changes: []func(){leaveOut}, whole: true})
+}
+
+// walk goes through a part; tag is that of the field that holds it.
+func (w *walker) walk(v reflect.Value, tag reflect.StructTag) {
+	switch x := v.Addr().Interface().(type) {
+	case *decode.Value[string]:
+		w.text(x, tag)
+	case *decode.Value[decode.Secret]:
+		if x.Set {
+			w.add(x.At, x.V.String(), func() { x.V += "x" })
+		}
+	case *decode.Value[int]:
+		if x.Set {
+			other, _ := strconv.Atoi(w.unused(func(i int) string { return strconv.Itoa(x.V + i) })) // digits
+			w.add(x.At, strconv.Itoa(x.V), func() { x.V = other })
+		}
+	case *decode.Value[bool]:
+		if x.Set {
+			w.add(x.At, strconv.FormatBool(x.V), func() { x.V = !x.V })
+		}
+	case *decode.Free:
+		w.free(x)
+	default:
+		w.compound(v, tag)
+	}
+}
+
+// compound goes through lists, mappings and structs. A list or mapping is a leaf too, since it can be left out as a whole.
+func (w *walker) compound(v reflect.Value, tag reflect.StructTag) {
+	switch kind, _, _ := strings.Cut(v.Type().Name(), "["); {
+	case v.Type().PkgPath() == decodePackage && kind == "List":
+		w.whole(v)
+		items := v.FieldByName("Items")
+		for i := range items.Len() {
+			w.walk(items.Index(i), tag)
+		}
+	case v.Type().PkgPath() == decodePackage && kind == "Map":
+		w.whole(v)
+		entries := v.FieldByName("Entries")
+		for i := range entries.Len() {
+			w.key(entries.Index(i))
+			w.walk(entries.Index(i).FieldByName("Value"), tag)
+		}
+	default:
+		w.structure(v)
+	}
+}
+
+var decodePackage = reflect.TypeFor[decode.Free]().PkgPath()
+
+// whole makes a leaf of a list or mapping.
+func (w *walker) whole(v reflect.Value) {
+	if v.FieldByName("Set").Bool() {
+		w.addWhole(v.FieldByName("At").Interface().(decode.At), v.SetZero)
+	}
+}
+
+// key makes a leaf of the key of a mapping. Its path says what it is.
+func (w *walker) key(entry reflect.Value) {
+	key := entry.FieldByName("Key")
+	other := w.unused(func(i int) string { return key.String() + "x" + strconv.Itoa(i) })
+	w.add(entry.FieldByName("At").Interface().(decode.At), "", func() { key.SetString(other) })
+}
+
+func (w *walker) structure(v reflect.Value) {
+	if at, ok := v.Field(0).Interface().(decode.At); ok && v.NumField() == 1 {
+		if at.Known() {
+			w.addWhole(at, v.SetZero) // a block whose presence says it all
+		}
+		return
+	}
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[decode.At]() {
+			w.walk(v.Field(i), f.Tag)
+		}
+	}
+}
+
+// text makes leaves of a string: one for each line of several.
+func (w *walker) text(v *decode.Value[string], tag reflect.StructTag) {
+	set := func(other string) func() { return func() { v.V = other } }
+	switch enum := tag.Get("enum"); {
+	case !v.Set || tag.Get("yaml") == "profile":
+		// A profile's own values are changed instead of its name.
+	case enum != "":
+		var changes []func()
+		for other := range strings.SplitSeq(enum, ",") {
+			if other != v.V {
+				changes = append(changes, set(other))
+			}
+		}
+		w.add(v.At, v.V, changes...)
+	case strings.Contains(strings.TrimSuffix(v.V, "\n"), "\n"):
+		w.textLines(v)
+	default:
+		var changes []func()
+		for _, other := range w.others(v.V) {
+			changes = append(changes, set(other))
+		}
+		w.add(v.At, strings.TrimSuffix(v.V, "\n"), changes...)
+	}
+}
+
+// textLines makes a leaf of each line. It stands at its own line where the file writes the text as a block.
+func (w *walker) textLines(v *decode.Value[string]) {
+	lines := strings.SplitAfter(v.V, "\n")
+	for i, line := range lines {
+		text := strings.TrimSuffix(line, "\n")
+		if line == "" {
+			continue // behind the last line
+		}
+		at := v.At
+		if n := at.Line + i; at.Known() && n < len(w.lines) && strings.TrimSpace(w.lines[n]) == strings.TrimSpace(text) {
+			at.Line, at.Column = n+1, 1+strings.Index(w.lines[n], strings.TrimSpace(text))
+		}
+		w.add(at, text, func() {
+			changed := strings.SplitAfter(v.V, "\n") // other lines may have been changed by now
+			changed[i] = strings.TrimSuffix(changed[i], "\n") + "x" + strings.Repeat("\n", strings.Count(changed[i], "\n"))
+			v.V = strings.Join(changed, "")
+		})
+	}
+}
+
+// free makes leaves of the scalars in a part whose shape belongs to somebody else. They stand where the part begins.
+func (w *walker) free(f *decode.Free) {
+	if !f.Set {
+		return
+	}
+	w.addWhole(f.At, func() { f.V = map[string]any{} }) // as a merge patch it changes nothing, while none at all is a null
+	w.freeValue(f.At, f.V, func(other any) { f.V = other })
+}
+
+func (w *walker) freeValue(at decode.At, value any, set func(any)) {
+	below := func(step string) decode.At { return decode.At{Path: at.Path + step, Line: at.Line, Column: at.Column} }
+	switch x := value.(type) {
+	case map[string]any:
+		for _, key := range sortedKeys(x) {
+			w.freeValue(below(step(key)), x[key], func(other any) { x[key] = other })
+		}
+	case []any:
+		for i := range x {
+			w.freeValue(below(fmt.Sprintf("[%d]", i)), x[i], func(other any) { x[i] = other })
+		}
+	case string:
+		other := w.others(x)[0]
+		w.add(at, x, func() { set(other) })
+	case bool:
+		w.add(at, strconv.FormatBool(x), func() { set(!x) })
+	case int64:
+		w.add(at, strconv.FormatInt(x, 10), func() { set(x + 1) })
+	case float64:
+		w.add(at, strconv.FormatFloat(x, 'g', -1, 64), func() { set(x + 1) })
+	case nil:
+		w.add(at, "null", func() { set("x") })
+	}
+}
+
+// step writes a key behind a path, as decode does.
+func step(key string) string {
+	if plainKey.MatchString(key) {
+		return "." + key
+	}
+	return "[" + strconv.Quote(key) + "]"
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+func sortedKeys(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
