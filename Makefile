@@ -1,6 +1,6 @@
 # Muster. `make` lists the targets. What a target needs of the machine it installs by package name.
 
-include mk/go.mk mk/test-deps.mk mk/tools.mk mk/docs.mk
+include mk/go.mk mk/test-deps.mk mk/tools.mk mk/docs.mk mk/rendezvous.mk
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c

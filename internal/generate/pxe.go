@@ -15,7 +15,6 @@ import (
 	"muster/internal/node"
 	"muster/internal/plan"
 	"muster/internal/render"
-	"muster/internal/render/payload"
 	"muster/profiles"
 )
 
@@ -41,6 +40,7 @@ func (g *generator) netBoot(m plan.Machine, doc render.Document) error {
 	if !ok {
 		return nil
 	}
+	g.checkNetwork(m, doc)
 	w := netWords{generator: g, machine: m}
 	served := doc
 	if installs(m) {
@@ -71,7 +71,6 @@ func (w netWords) boot(way profiles.NetBoot, served render.Document) media.NetBo
 		b.Args = append(b.Args, w.fill("args", arg.V, "{instance}", w.instance(), "{config}", config))
 		b.MatchboxArgs = append(b.MatchboxArgs, w.fill("args", arg.V, "{instance}", w.instance(), "{config}", w.pxe.MatchboxIgnitionURL(b.MAC)))
 	}
-	b.Args = append(b.Args, networkArgs(served)...)
 	return b
 }
 
@@ -106,16 +105,16 @@ func (g *generator) netWay(m plan.Machine) (profiles.NetBoot, bool) {
 	return profiles.NetBoot{}, false
 }
 
-// networkArgs hand a static network to cloud-init, which asks for no network-config where it asks for the other documents
-// (as of 22.4), and needs the network before it asks for anything.
-func networkArgs(doc render.Document) []string {
-	for _, f := range doc.Files {
-		if f.Name == render.NetworkConfig {
-			text, _ := payload.Shorter(f.Data, 0) // it tells by itself whether the text is compressed
-			return []string{"network-config=" + text}
-		}
+// checkNetwork refuses a static network for a system that cloud-init sets up in memory. Its interface is in use since the
+// root file system was fetched, so cloud-init (22.4) can neither rename it nor, where it was to be renamed, go on; and it does not fetch
+// network-config with the other documents.
+func (g *generator) checkNetwork(m plan.Machine, doc render.Document) {
+	static := slices.ContainsFunc(doc.Files, func(f render.File) bool { return f.Name == render.NetworkConfig })
+	if !static || installs(m) {
+		return
 	}
-	return nil
+	g.problems.Errorf(nearest(m.Target.Network.At, m.Config.At), "write disk: /dev/vda, or leave network out and let the DHCP server know the address",
+		"%s runs from memory and keeps the network that DHCP gives it while it boots", m.Config.Name)
 }
 
 // netAssets notes what people have to serve beside our own files, each once.
