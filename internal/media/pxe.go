@@ -175,7 +175,7 @@ func (m NetBoot) Problems() []error {
 		}
 	}
 	if n := len(strings.Join(m.commandLine(m.Args), " ")); n > commandLineLimit {
-		refuse("the kernel's command line has %d bytes, and a kernel takes %d; shorten the static network or the profile's arguments", n, commandLineLimit)
+		refuse("the kernel's command line has %d bytes, and a kernel takes %d; shorten the profile's arguments", n, commandLineLimit)
 	}
 	return out
 }
