@@ -67,13 +67,18 @@ func TestOtherRenderersTakeTheNetwork(t *testing.T) {
 	}
 }
 
-// netplan returns the files that netplan writes for systemd-networkd.
+// netplan returns the files that Debian 12's netplan writes for systemd-networkd. It runs in the root that make tools makes:
+// installed on a machine, netplan would take part in that machine's own next boot.
 func netplan(t *testing.T, networkConfig []byte) map[string]string {
 	t.Helper()
-	root := t.TempDir()
+	debian, err := filepath.Abs("../../build/chroot-debian12")
+	check(t, err)
+	root, err := os.MkdirTemp(filepath.Join(debian, "tmp"), "netplan-")
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(root)) })
 	write(t, root, "etc/netplan/50-test.yaml", "network:\n  renderer: networkd\n"+string(indent(networkConfig)))
-	if out, err := exec.Command("netplan", "generate", "--root-dir", root).CombinedOutput(); err != nil {
-		t.Fatalf("netplan: %v\n%s", err, out)
+	if out, err := exec.Command("chroot", debian, "netplan", "generate", "--root-dir", "/tmp/"+filepath.Base(root)).CombinedOutput(); err != nil {
+		t.Fatalf("netplan (run make tools): %v\n%s", err, out)
 	}
 	return filesOf(t, filepath.Join(root, "run/systemd/network"))
 }
