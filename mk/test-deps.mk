@@ -6,7 +6,7 @@ TEST_PACKAGES := \
 	mmdebstrap debian-archive-keyring \
 	util-linux iproute2 systemd-container \
 	xorriso genisoimage \
-	shellcheck jq openssl gnupg curl python3 bash-completion \
+	shellcheck jq openssl gnupg curl python3 python3-yaml bash-completion \
 	libcurl3-nss nss-plugin-pem \
 	qemu-system-x86 ipxe-qemu binutils-x86-64-linux-gnu
 
