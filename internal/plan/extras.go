@@ -120,6 +120,12 @@ func enabled(set, value bool) *bool {
 // extraUnits adds the spec's own units.
 func (m *machine) extraUnits() {
 	for _, u := range m.Units.Items {
+		// cloud-init's commands enable units before any package is there: a unit that is not would end them, and with
+		// them the whole first boot.
+		if m.profile.Format.V == "cloud-init" && u.Enabled.V && !u.Contents.Set {
+			m.problems.Errorf(u.Enabled.At, "give its contents, or write commands: {before: [\"systemctl enable --now "+u.Name.V+"\"]}",
+				"%s may come with a package that is not there yet when the document enables it", u.Name.V)
+		}
 		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: enabled(u.Enabled.Set, u.Enabled.V), Mask: u.Mask.V, At: u.At}
 		for _, d := range u.DropIns.Items {
 			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
