@@ -86,7 +86,7 @@ type Machine struct {
 	// Files are extra files, merged by path.
 	Files List[File] `yaml:"files" example:"[{path: /etc/motd, contents: hello}]"`
 	// Units are extra systemd units, merged by name.
-	Units List[Unit] `yaml:"units" example:"[{name: node-exporter.service, enabled: true}]"`
+	Units List[Unit] `yaml:"units" example:"[{name: apt-daily.timer, mask: true}]"`
 	// Commands run around kubeadm, each once.
 	Commands Commands `yaml:"commands" example:"{before: [\"udevadm settle\"]}"`
 	// Images are container images to load before kubeadm runs.
