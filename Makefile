@@ -11,7 +11,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
 
 .PHONY: build
-build: go ## build bin/gen
+build: go rendezvous ## build bin/gen, which carries the control planes' program
 	CGO_ENABLED=0 go build -trimpath -o bin/gen ./cmd/gen
 
 .PHONY: example
@@ -21,6 +21,11 @@ example: build ## render the tutorial's cluster into out/
 .PHONY: test
 test: test-deps go build tools vet ## install what the tests need and run them
 	go test -timeout 60m ./...
+	$(MAKE) --no-print-directory test-rendezvous
+
+.PHONY: test-long
+test-long: test-deps go build tools ## the rendezvous under 500 random schedules (hours)
+	$(MAKE) --no-print-directory test-rendezvous SCHEDULES=500
 
 .PHONY: vet
 vet: go ## check formatting and run go vet
@@ -33,4 +38,4 @@ golden: go ## rewrite test/golden after a change that is meant
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin build
+	rm -rf bin build internal/rendezvous/binaries/builds/*.gz

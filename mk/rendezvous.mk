@@ -50,9 +50,13 @@ $(RENDEZVOUS_DIR)/%/sysroot.stamp: mk/rendezvous-sysroot.sh $(RENDEZVOUS_DIR)/ap
 	@mk/rendezvous-sysroot.sh $(RENDEZVOUS_DIR)/apt/apt.conf $* $(@D)
 	@touch $@
 
-# Linked as the product is, with libdqlite and static, and with the race detector.
-test-rendezvous: $(RENDEZVOUS_DIR)/$(rendezvous_host)/sysroot.stamp | go ## run the tests of the rendezvous that need libdqlite
-	$(call rendezvous_env,$(rendezvous_host)) go test -race -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' ./internal/rendezvous/... ./cmd/rendezvous/...
+# Linked as the product is, with libdqlite and static, and with the race detector. Each schedule is a cluster of real processes, so that more at once than
+# there are cores only wait for each other.
+SCHEDULES ?= 20
+test-rendezvous: $(RENDEZVOUS_DIR)/$(rendezvous_host)/sysroot.stamp | go test-deps ## run the tests of the rendezvous that need libdqlite
+	$(call rendezvous_env,$(rendezvous_host)) go test -race -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' ./internal/rendezvous/...
+	$(call rendezvous_env,$(rendezvous_host)) go test -race -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' -timeout 12h -parallel 4 ./cmd/rendezvous \
+		-args -schedules $(SCHEDULES)
 
 # Always handed to Go, which knows what changed; what lies in bin is replaced only by different bytes. Go does not look at the libraries when it decides
 # whether to link again: a new sysroot replaces the whole folder, and the old result with it.

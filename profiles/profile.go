@@ -63,6 +63,8 @@ type Profile struct {
 	Packages Packages `yaml:"packages" example:"{manager: apt}"`
 	// Binaries are programs that are fetched in place of packages, by Kubernetes version.
 	Binaries table[list[Binary]] `yaml:"binaries" example:"{v1.34.4: []}"`
+	// CurlArgs are what the system's curl needs to be told before it speaks with the rendezvous.
+	CurlArgs list[text] `yaml:"curlArgs" example:"[--tlsv1.2]"`
 	// Defaults are what a spec's system block says where the spec does not.
 	Defaults Defaults `yaml:"defaults" example:"{selinux: disabled}"`
 	// KubeletArgs and ControllerManagerArgs are flags that the operating system makes necessary.

@@ -24,10 +24,11 @@ func controlPlane(m *machine) {
 	must(m.t, os.Chown(m.path("home/admin"), 1000, 1000))
 }
 
+// A control plane whose lease is free founds the cluster, with the user's CA.
 func TestInit(t *testing.T) {
 	t.Parallel()
 	exercise{
-		phase: "bootstrap", steps: []string{"init"}, conf: initConf, setup: controlPlane,
+		phase: "bootstrap", steps: []string{"control-plane"}, conf: initConf, setup: controlPlane,
 		check: func(t *testing.T, m *machine) {
 			if !m.exists("var/lib/muster/init.done") || m.exists("var/lib/muster/pki") {
 				t.Error("the init is not committed, or a copy of the CA's key was left over")
@@ -87,10 +88,48 @@ func TestKubeconfigFollowsNoLink(t *testing.T) {
 	}
 }
 
-// A kubeadm that fails is undone before it is tried again, and the console says what it said.
-func TestInitFailsOnce(t *testing.T) {
+// A control plane that finds another's init committed joins it, with the CA that it was handed.
+func TestJoinOfAControlPlane(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, []string{"bootstrap/init"}, initConf)
+	exercise{
+		phase: "bootstrap", steps: []string{"control-plane"}, conf: initConf,
+		setup: func(m *machine) {
+			controlPlane(m)
+			m.outside("other-init", "")
+		},
+		check: func(t *testing.T, m *machine) {
+			if !m.exists("var/lib/muster/join.done") || m.exists("var/lib/muster/init.done") || m.exists("var/lib/muster/pki") {
+				t.Error("the join is not committed, or a copy of a CA's key was left over")
+			}
+			if got, want := m.read("etc/kubernetes/pki/apiserver.crt"), "signed by: the CA of all\n"; got != want {
+				t.Errorf("the API server's certificate is %q, not %q", got, want)
+			}
+		},
+	}.run(t)
+}
+
+// A rendezvous that gives up says why, on the console and on the login screen; the step is tried again.
+func TestControlPlaneWithoutMajority(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/control-plane"}, initConf)
+	controlPlane(m)
+	m.write("etc/muster/rendezvous/config.json", "{}", 0o600)
+	m.outside("no-majority", "")
+	p := m.start(nil, "/bin/bash", runner, "bootstrap")
+	p.waitFor(t, "control-plane: FAILED at try 2 (exit 3)", "two of three control planes have not answered", "what to do: see rendezvous status")
+	must(t, os.Remove(filepath.Join(m.base, "standin/no-majority")))
+	if out, err := p.wait(); err != nil || !strings.Contains(out, "control-plane: done") {
+		t.Errorf("the step did not go on: %v\n%s", err, out)
+	}
+	if told := m.readOutside("told"); !strings.Contains(told, "bootstrap 1/1 control-plane founding or joining") || !strings.Contains(told, "have not answered") {
+		t.Errorf("the rendezvous was told %q", told)
+	}
+}
+
+// A kubeadm that fails in a dry run is undone before it is tried again, and the console says what it said.
+func TestDryRunFailsOnce(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/dry-run"}, initConf)
 	controlPlane(m)
 	m.outside("refuse", "[ERROR ImagePull]: failed to pull image registry.k8s.io/pause:3.10\n")
 	out, err := m.run(nil, "/bin/bash", runner, "bootstrap")
@@ -98,11 +137,11 @@ func TestInitFailsOnce(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, want := range []string{
-		"muster: bootstrap 1/1 init: FAILED at try 1 (exit 1): founding the cluster with kubeadm init\n",
+		"muster: bootstrap 1/1 dry-run: FAILED at try 1 (exit 1): trying kubeadm init without founding a cluster\n",
 		"muster:   | [ERROR ImagePull]: failed to pull image registry.k8s.io/pause:3.10\n",
 		"muster:   what to do: see the output above",
 		"muster:   tried again in 0 s",
-		"muster: bootstrap 1/1 init: done (",
+		"muster: bootstrap 1/1 dry-run: done (",
 	} {
 		if !strings.Contains(out, want) || strings.HasPrefix(want, "muster:") && !strings.Contains(m.readOutside("console"), strings.TrimSuffix(want, "\n")) {
 			t.Errorf("journal or console does not say %q:\n%s", want, out)
@@ -116,59 +155,77 @@ func TestInitFailsOnce(t *testing.T) {
 	}
 }
 
-func TestJoin(t *testing.T) {
-	t.Parallel()
-	for name, conf := range map[string]string{"worker": "", "control plane": "ROLE=control-plane\n"} {
-		t.Run(name, func(t *testing.T) {
-			exercise{
-				phase: "bootstrap", steps: []string{"join"}, conf: conf,
-				setup: func(m *machine) {
-					controlPlane(m)
-					if name == "worker" {
-						must(t, os.RemoveAll(m.path("etc/kubernetes")))
-						m.write("etc/muster/kubeadm.yaml", "kind: JoinConfiguration\n", 0o600)
-					}
-					m.outside("discovery.conf", "kind: Config\n")
-				},
-				check: func(t *testing.T, m *machine) {
-					if !m.exists("var/lib/muster/join.done") || m.readOutside("cluster/nodes/node1") != "node1=True\n" {
-						t.Error("the node has not joined")
-					}
-					if name != "worker" && m.read("etc/kubernetes/pki/apiserver.crt") != "signed by: the user's CA\n" {
-						t.Error("the shared certificates did not survive")
-					}
-				},
-			}.run(t)
-		})
+// workerMachine has its grant, and what cloud-init keeps of its document.
+func workerMachine(m *machine) {
+	m.unit("kubelet.service", "")
+	m.link("kubelet.service")
+	m.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444)
+	m.write("etc/muster/kubeadm.yaml", "kind: JoinConfiguration\n", 0o600)
+	m.write("etc/muster/rendezvous/ca.crt", "a certificate\n", 0o644)
+	m.write("etc/muster/rendezvous/grant", "header = \"Authorization: Bearer of node1\"\n", 0o600)
+	for _, name := range []string{"user-data.txt", "user-data.txt.i", "cloud-config.txt", "obj.pkl"} {
+		m.write("var/lib/cloud/instances/k8s.node1/"+name, "Bearer of node1", 0o600)
 	}
+	m.write("var/lib/cloud/instances/k8s.node1/sem/config_write_files", "", 0o644)
+}
+
+// A worker joins, reports, and forgets what could enrol another machine in its name.
+func TestWorker(t *testing.T) {
+	t.Parallel()
+	exercise{
+		phase: "bootstrap", steps: []string{"worker"}, setup: workerMachine,
+		check: func(t *testing.T, m *machine) {
+			if !m.exists("var/lib/muster/join.done") || m.readOutside("cluster/nodes/node1") != "node1=True\n" {
+				t.Error("the node has not joined")
+			}
+			for path, text := range m.tree() {
+				if strings.Contains(text, "Bearer of node1") {
+					t.Errorf("%s still holds the credential", path)
+				}
+			}
+			if !m.exists("var/lib/cloud/instances/k8s.node1/sem/config_write_files") {
+				t.Error("cloud-init would run again")
+			}
+		},
+	}.run(t)
 }
 
 // A worker whose join came through, but was cut before that was noted, is a member: it must not join again.
 func TestJoinThatLostItsStamp(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, []string{"bootstrap/discovery", "bootstrap/join"}, "")
-	controlPlane(m)
-	m.outside("discovery.conf", "kind: Config\n")
+	m := newMachine(t, []string{"bootstrap/worker"}, "")
+	workerMachine(m)
 	m.write("var/lib/muster/join.started", "done\n", 0o644)
 	m.write("etc/kubernetes/kubelet.conf", "kubelet of node1\n", 0o600)
+	m.write("etc/kubernetes/bootstrap-kubelet.conf", "a token\n", 0o600)
 	m.write("var/lib/kubelet/pki/kubelet-client-current.pem", "pem\n", 0o600)
 	m.outside("cluster/nodes/node1", "node1=True\n")
+	m.outside("closed", "")
 	m.mustRun("bootstrap")
 	if log := m.readOutside("log"); strings.Contains(log, "kubeadm !") {
 		t.Errorf("kubeadm ran:\n%s", log)
 	}
-	if !m.exists("var/lib/muster/join.done") {
-		t.Error("the join was not noted")
+	if !m.exists("var/lib/muster/join.done") || m.exists("etc/muster/rendezvous/grant") || m.exists("etc/kubernetes/bootstrap-kubelet.conf") {
+		t.Error("the join was not noted, or a credential is left")
 	}
 }
 
-// To wait for the cluster is no failure, and the console and the login screen say for what.
-func TestDiscovery(t *testing.T) {
+// To wait for the cluster is no failure, and the console and the login screen say for what; one control plane that answers
+// is enough. A spent credential is a failure that names the way out.
+func TestWorkerWaits(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, []string{"bootstrap/discovery"}, "")
+	m := newMachine(t, []string{"bootstrap/worker"}, "")
+	workerMachine(m)
+	for _, server := range []string{"10.0.0.1", "10.0.0.2"} {
+		m.outside("unreachable/"+server, "")
+	}
+	m.outside("closed", "")
 	p := m.start(nil, "/bin/bash", runner, "bootstrap")
-	const text = "waiting for a control plane of k8s to hand out /run/muster/discovery.conf."
-	p.waitFor(t, "muster: bootstrap 1/1 discovery: "+text)
+	const text = "waiting for the rendezvous: 10.0.0.2:7443 does not answer"
+	p.waitFor(t, "muster: bootstrap 1/1 worker: "+text)
+	if strings.Contains(p.out.String(), "FAILED") {
+		t.Errorf("to wait counts as a failure:\n%s", p.out.String())
+	}
 	for !strings.Contains(m.issue(), "muster: node1: "+text) {
 		select {
 		case <-p.done:
@@ -176,15 +233,20 @@ func TestDiscovery(t *testing.T) {
 		default:
 		}
 	}
-	must(t, os.WriteFile(filepath.Join(m.runFolder(), "muster/discovery.conf"), []byte("kind: Config\n"), 0o600))
+	must(t, os.Remove(filepath.Join(m.base, "standin/unreachable/10.0.0.2")))
+	p.waitFor(t, "worker: FAILED at try 1", "the rendezvous refuses enrol (410): node1 has joined and its enrolment is closed")
+	must(t, os.Remove(filepath.Join(m.base, "standin/closed"))) // gen reopen
 	out, err := p.wait()
-	if err != nil || strings.Contains(out, "FAILED") || strings.Count(out, text) != 1 {
+	if err != nil || !strings.Contains(out, "worker: done") || strings.Contains(out, "Bearer") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	info, err := os.Stat(filepath.Join(m.runFolder(), "muster"))
 	must(t, err)
 	if info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder of discovery.conf has mode %o", info.Mode().Perm())
+	}
+	if told := m.readOutside("told"); !strings.Contains(told, `"step":"bootstrap 1/1 worker","error":"joining the cluster through the rendezvous: the rendezvous refuses enrol`) {
+		t.Errorf("the rendezvous was told %q", told)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -246,9 +247,8 @@ func TestBinaries(t *testing.T) {
 	plugins := archive(t, map[string]string{"./bridge": "a plugin", "./host-local": "another"})
 	list := func(name string, values ...string) string { return name + "=(" + strings.Join(values, " ") + ")\n" }
 	conf := list("BINARY_PATHS", "/opt/bin/kubeadm", "/opt/cni/bin") + list("BINARY_EXTRACT", "false", "true")
-	for _, arch := range []string{"AMD64", "ARM64"} {
-		conf += list("BINARY_URLS_"+arch, "http://127.0.0.1/kubeadm", "http://127.0.0.1/plugins.tgz") + list("BINARY_SHA256_"+arch, digest(program), digest(plugins))
-	}
+	conf += list("BINARY_URLS", "http://127.0.0.1/kubeadm", "http://127.0.0.1/plugins.tgz") + list("BINARY_SHA256", digest(program), digest(plugins))
+	conf += "ARCHITECTURE=" + runtime.GOARCH + "\n"
 	exercise{
 		phase: "prepare", steps: []string{"binaries"}, conf: "BIN_DIR=/opt/bin\n" + conf,
 		setup: func(m *machine) {
@@ -269,6 +269,17 @@ func TestBinaries(t *testing.T) {
 	}.run(t)
 }
 
+// A document for another architecture says so, and fetches nothing.
+func TestBinariesOfAnotherArchitecture(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/binaries"}, "BINARY_PATHS=(/opt/bin/kubeadm) BINARY_EXTRACT=(false) BINARY_URLS=(http://127.0.0.1/x) BINARY_SHA256=(00) ARCHITECTURE=riscv64\n")
+	p := m.start(nil, "/bin/bash", runner, "prepare")
+	p.waitFor(t, "binaries: FAILED at try 1", "this machine is "+runtime.GOARCH+", and its document is for riscv64: write architecture: "+runtime.GOARCH+" in the spec")
+	if strings.Contains(p.out.String(), "curl") {
+		t.Error("something was fetched")
+	}
+}
+
 // archive is a .tar.gz whose folder has a mode that must not get through.
 func archive(t *testing.T, files map[string]string) string {
 	t.Helper()
@@ -283,6 +294,64 @@ func archive(t *testing.T, files map[string]string) string {
 	}
 	must(t, w.Close())
 	must(t, z.Close())
+	return out.String()
+}
+
+func TestRendezvousFromAnAddress(t *testing.T) {
+	t.Parallel()
+	const program = "#!/bin/sh\nexit 0\n"
+	exercise{
+		phase: "prepare", steps: []string{"rendezvous"},
+		conf:  "RENDEZVOUS_URL=http://127.0.0.1/rendezvous RENDEZVOUS_SHA256=" + digest(program) + "\n",
+		setup: func(m *machine) { m.outside("www/rendezvous", program) },
+		check: func(t *testing.T, m *machine) {
+			if m.read("usr/local/bin/rendezvous") != program || m.mode("usr/local/bin/rendezvous") != 0o755 {
+				t.Error("the program is not what was served, or does not run")
+			}
+		},
+	}.run(t)
+}
+
+func TestRendezvousFromTheMedium(t *testing.T) {
+	t.Parallel()
+	const program = "#!/bin/sh\nexit 0\n"
+	const name = "muster/rendezvous-amd64.gz"
+	conf := "RENDEZVOUS_MEDIUM=" + name + " RENDEZVOUS_SHA256=" + digest(program) + "\n"
+	exercise{
+		phase: "prepare", steps: []string{"rendezvous"}, conf: conf,
+		setup: func(m *machine) { m.outside("medium/"+name, gzipped(t, program)) },
+		check: func(t *testing.T, m *machine) {
+			if m.read("usr/local/bin/rendezvous") != program || m.mode("usr/local/bin/rendezvous") != 0o755 {
+				t.Error("the program is not the medium's, or does not run")
+			}
+		},
+	}.run(t)
+}
+
+// A medium of another run of gen is refused by name; the right one may be put in while the machine waits.
+func TestRendezvousOfAnotherMedium(t *testing.T) {
+	t.Parallel()
+	const name = "muster/rendezvous-amd64.gz"
+	m := newMachine(t, []string{"prepare/rendezvous"}, "RENDEZVOUS_MEDIUM="+name+" RENDEZVOUS_SHA256="+digest("meant")+"\n")
+	m.outside("medium/"+name, gzipped(t, "another"))
+	p := m.start(nil, "/bin/bash", runner, "prepare")
+	p.waitFor(t, "rendezvous: FAILED at try 1", "is not the program that this document was made with: use both from one run of gen")
+	if m.exists("usr/local/bin/rendezvous") {
+		t.Error("another program was put in place")
+	}
+	m.outside("medium/"+name, gzipped(t, "meant"))
+	if out, err := p.wait(); err != nil || m.read("usr/local/bin/rendezvous") != "meant" {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func gzipped(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, err := w.Write([]byte(text))
+	must(t, err)
+	must(t, w.Close())
 	return out.String()
 }
 

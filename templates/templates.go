@@ -2,7 +2,7 @@
 // brings a machine through them, and their systemd units. The scripts are static: whatever differs between nodes comes
 // from /etc/muster/node.conf, which the plan writes. Nothing here knows a spec or a profile.
 //
-// The scripts lie here one file a step, with comments. A node gets them as one file without comments, because a worker's
+// The scripts lie here one file a step, with comments. A node gets them as one file without comments and indentation, because a worker's
 // whole document has to stay under 16 KiB and thirty small files do not compress.
 package templates
 
@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -34,7 +35,8 @@ type Step struct {
 	For string
 }
 
-// Steps are all steps in the order in which they run. A plan leaves out what does not apply to a node.
+// Steps are all steps in the order in which they run. A plan leaves out what does not apply to a node; with
+// kubernetes.dryRun that is all that needs a cluster.
 var Steps = []Step{
 	{"prepare", "modules", "every machine"},
 	{"prepare", "sysctl", "every machine"},
@@ -47,19 +49,20 @@ var Steps = []Step{
 	{"prepare", "binaries", "profiles with binaries in place of packages"},
 	{"prepare", "preinstalled", "packages.preinstalled"},
 	{"prepare", "downloads", "files with a source"},
+	{"prepare", "rendezvous", "control planes with rendezvous.delivery media or url"},
 	{"prepare", "runtime", "every machine"},
 	{"prepare", "images", "images.preload"},
 	{"prepare", "kubelet", "every machine"},
 	{"prepare", "commands-before", "commands.before"},
-	{"bootstrap", "discovery", "every machine but the one of kubeadm init"},
-	{"bootstrap", "init", "the machine of kubeadm init"},
-	{"bootstrap", "join", "every machine but the one of kubeadm init"},
-	{"bootstrap", "token-cleanup", "the machine of kubeadm init, not with kubernetes.dryRun"},
-	{"bootstrap", "cni", "the machine of kubeadm init with manifests, not with kubernetes.dryRun"},
-	{"bootstrap", "kubeconfig", "control planes, not with kubernetes.dryRun"},
+	{"bootstrap", "control-plane", "control planes"},
+	{"bootstrap", "worker", "workers"},
+	{"bootstrap", "dry-run", "the first control plane, with kubernetes.dryRun"},
+	{"bootstrap", "token-cleanup", "control planes"},
+	{"bootstrap", "cni", "control planes with manifests"},
+	{"bootstrap", "kubeconfig", "control planes"},
 	{"bootstrap", "commands-after", "commands.after"},
-	{"verify", "nodes", "every machine, not with kubernetes.dryRun"},
-	{"verify", "nginx", "the machine of kubeadm init with check.nginx, not with kubernetes.dryRun"},
+	{"verify", "nodes", "every machine"},
+	{"verify", "nginx", "control planes with check.nginx"},
 	{"verify", "done", "every machine"},
 }
 
@@ -88,8 +91,8 @@ func Script(steps []Step) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// appendCode leaves out lines that are comments, and blank ones. No script here has a string or here-document with such
-// a line in it (a test looks); directives that switch a check of shellcheck off stay, so that the result passes as well.
+// appendCode leaves out indentation, lines that are comments, and blank ones. No script here has a string or here-document
+// over several lines (a test looks); directives that switch a check of shellcheck off stay, so that the result passes as well.
 func appendCode(out *bytes.Buffer, file string) error {
 	text, err := FS.ReadFile(file)
 	if err != nil {
@@ -100,7 +103,7 @@ func appendCode(out *bytes.Buffer, file string) error {
 		if code == "" || strings.HasPrefix(code, "#") && !strings.HasPrefix(code, "# shellcheck disable=") && code != "# shellcheck source=/dev/null" {
 			continue
 		}
-		out.WriteString(line)
+		out.WriteString(code + "\n")
 	}
 	return nil
 }
@@ -117,14 +120,15 @@ func IPVSModules() []byte {
 // Variables are all that the scripts read from node.conf. The plan assigns every one, as a string or, if it ends in [],
 // as an array; arrays of one group (BINARY, DOWNLOAD, IMAGE, KEY) have the same length.
 var Variables = []string{
-	"BINARY_EXTRACT[]", "BINARY_PATHS[]", "BINARY_SHA256_AMD64[]", "BINARY_SHA256_ARM64[]", "BINARY_URLS_AMD64[]", "BINARY_URLS_ARM64[]", "BIN_DIR",
-	"CERTIFICATES_DIR", "CLUSTER", "COMMANDS_AFTER[]", "COMMANDS_BEFORE[]", "CRI_SOCKET",
+	"ARCHITECTURE", "BINARY_EXTRACT[]", "BINARY_PATHS[]", "BINARY_SHA256[]", "BINARY_URLS[]", "BIN_DIR",
+	"CERTIFICATES_DIR", "CLUSTER", "COMMANDS_AFTER[]", "COMMANDS_BEFORE[]", "CRI_SOCKET", "CURL_ARGS[]",
 	"DOWNLOAD_MODES[]", "DOWNLOAD_OWNERS[]", "DOWNLOAD_PATHS[]", "DOWNLOAD_SHA256[]", "DOWNLOAD_URLS[]", "DRY_RUN", "ENDPOINT",
 	"FIREWALL", "FIREWALL_PORTS[]", "FIREWALL_SERVICES[]", "FIREWALL_SOURCES[]", "HTTPS_PROXY", "HTTP_PROXY",
 	"IMAGE_PATHS[]", "IMAGE_SHA256[]", "IMAGE_URLS[]", "IPVS", "IPVS_SCRIPT",
 	"KEY_FILES[]", "KEY_FINGERPRINTS[]", "KEY_URLS[]", "KUBEADM_FLAGS[]", "KUBEADM_INIT", "KUBEADM_JOIN", "KUBECONFIG_USERS[]", "KUBERNETES_VERSION",
 	"MANIFESTS[]", "MODULES[]", "NGINX_IMAGE", "NODES[]", "NODE_NAME", "NOT_BEFORE", "NO_PROXY",
-	"PACKAGES_BASE[]", "PACKAGES_EXTRA[]", "PACKAGES_HOLD[]", "PACKAGES_KUBERNETES[]", "PACKAGES_RUNTIME[]", "ROLE", "RUNTIME", "RUNTIME_SERVICE",
+	"PACKAGES_BASE[]", "PACKAGES_EXTRA[]", "PACKAGES_HOLD[]", "PACKAGES_KUBERNETES[]", "PACKAGES_RUNTIME[]",
+	"RENDEZVOUS[]", "RENDEZVOUS_MEDIUM", "RENDEZVOUS_PROGRAM", "RENDEZVOUS_SHA256", "RENDEZVOUS_URL", "ROLE", "RUNTIME", "RUNTIME_SERVICE",
 	"SELINUX", "SYSCTL_FILE", "TIMEZONE", "TIME_CONFIG", "TIME_SERVICE",
 }
 
@@ -133,6 +137,9 @@ const Target = "muster.target"
 
 // unitNames are the units in the order in which they run.
 var unitNames = []string{Target, "muster-modules.service", "muster-prepare.service", "muster-bootstrap.service", "muster-verify.service"}
+
+// rendezvousUnit is on control planes only.
+const rendezvousUnit = "muster-rendezvous.service"
 
 var units = parseUnits()
 
@@ -144,21 +151,32 @@ func parseUnits() *template.Template {
 // Unit is one systemd unit.
 type Unit struct{ Name, Contents string }
 
-// Units are muster's units for machines that have muster.sh in the folder scripts. They fail for a folder whose name
-// would need quotes in a unit.
-func Units(scripts string) ([]Unit, error) {
-	if !strings.HasPrefix(scripts, "/") || strings.ContainsFunc(scripts, needsQuotes) {
+// Units are muster's units for a machine that has muster.sh in the folder scripts and, on control planes, the program
+// rendezvous; empty on others. They fail for a path that would need quotes in a unit.
+func Units(scripts, rendezvous string) ([]Unit, error) {
+	if !plainPath(scripts) {
 		return nil, fmt.Errorf("%q is no folder for scripts: name an absolute path of letters, digits, and . _ - /", scripts)
 	}
+	names := unitNames
+	if rendezvous != "" {
+		if !plainPath(rendezvous) {
+			return nil, fmt.Errorf("%q is no path for the rendezvous: name an absolute path of letters, digits, and . _ - /", rendezvous)
+		}
+		names = append(slices.Clone(names), rendezvousUnit)
+	}
 	var out []Unit
-	for _, name := range unitNames {
+	for _, name := range names {
 		var text strings.Builder
-		if err := units.ExecuteTemplate(&text, name, struct{ Scripts string }{scripts}); err != nil {
+		if err := units.ExecuteTemplate(&text, name, struct{ Scripts, Rendezvous string }{scripts, rendezvous}); err != nil {
 			return nil, fmt.Errorf("unit %s: %w", name, err)
 		}
 		out = append(out, Unit{name, text.String()})
 	}
 	return out, nil
+}
+
+func plainPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsFunc(path, needsQuotes)
 }
 
 // needsQuotes reports whether systemd would take a character of a path for anything but itself.

@@ -84,7 +84,7 @@ var doneLine = regexp.MustCompile(`^node1 \(worker\) is in cluster k8s, Kubernet
 // A machine that is done does nothing, in any phase.
 func TestDone(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, []string{"prepare/commands-before", "bootstrap/join", "verify/done"}, "COMMANDS_BEFORE=('touch /srv/ran')\n")
+	m := newMachine(t, []string{"prepare/commands-before", "bootstrap/worker", "verify/done"}, "COMMANDS_BEFORE=('touch /srv/ran')\n")
 	m.mustRun("verify")
 	result := m.read("var/lib/muster/done")
 	if !doneLine.MatchString(result) || !strings.Contains(m.readOutside("console"), "muster: "+result) || m.issue() != "muster: node1: "+result {
@@ -103,11 +103,17 @@ func TestDone(t *testing.T) {
 
 func TestDryRun(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, []string{"bootstrap/init", "verify/done"}, initConf+"DRY_RUN=true KUBEADM_FLAGS=(--dry-run)\n")
+	m := newMachine(t, []string{"bootstrap/dry-run", "verify/done"}, initConf+"DRY_RUN=true KUBEADM_FLAGS=(--dry-run)\n")
 	controlPlane(m)
 	m.mustRun("bootstrap")
 	m.mustRun("verify")
 	if m.exists("etc/kubernetes/admin.conf") || !strings.Contains(m.issue(), "the dry run of kubeadm went through") {
 		t.Errorf("a dry run made a cluster, or said so: %s", m.issue())
+	}
+	other := newMachine(t, []string{"verify/done"}, "DRY_RUN=true\n")
+	other.mustRun("bootstrap") // has no steps
+	other.mustRun("verify")
+	if !strings.Contains(other.issue(), "is prepared and joins nothing: kubernetes.dryRun is set") {
+		t.Errorf("a machine that joins nothing says %s", other.issue())
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"muster/internal/generate"
 	"muster/internal/outdir"
 	"muster/internal/problem"
+	"muster/internal/rendezvous/binaries"
+	"muster/internal/secrets"
 )
 
 // The exit codes of gen.
@@ -30,9 +32,9 @@ var (
 
 // options are the flags of all commands.
 type options struct {
-	spec, out, format string
-	strict            bool
-	stdout, stderr    io.Writer
+	spec, out, format, secrets string
+	strict                     bool
+	stdout, stderr             io.Writer
 }
 
 // run is the whole program but for the process around it.
@@ -91,7 +93,7 @@ Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 	root.PersistentFlags().BoolP("help", "h", false, "show help")
 	o.specFlags(root)
 	root.Flags().StringVar(&o.out, "out", "out", "folder to write")
-	root.AddCommand(o.check(), o.profiles(), o.init(), o.diff(), o.explain(), o.schema())
+	root.AddCommand(o.check(), o.profiles(), o.init(), o.diff(), o.explain(), o.status(), o.reopen(), o.revoke(), o.schema())
 	offerCompletions(root)
 	return root
 }
@@ -100,6 +102,7 @@ Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 func (o *options) specFlags(c *cobra.Command) {
 	c.Flags().StringVar(&o.spec, "spec", "", "the cluster spec")
 	c.Flags().BoolVar(&o.strict, "strict", false, "let warnings fail the run")
+	c.Flags().StringVar(&o.secrets, "secrets", "", "the secrets bundle (default: the spec's name with .secrets in place of .yaml)")
 	c.Flags().StringVar(&o.format, "format", "text", "how problems are printed: text or json")
 	_ = c.MarkFlagFilename("spec", "yaml", "yml") // the flag stands above
 }
@@ -120,7 +123,7 @@ func noArguments(c *cobra.Command, args []string) error {
 
 // generate is the main job.
 func (o *options) generate() error {
-	result, err := o.read()
+	result, err := o.read(o.createSecrets)
 	if err != nil {
 		return err
 	}
@@ -146,8 +149,15 @@ func count(r *generate.Result) string {
 	return fmt.Sprintf("%d nodes, %d pools", len(r.Cluster.Spec.Nodes.Items), len(r.Cluster.Spec.Pools.Items))
 }
 
-// read runs all stages and prints the problems.
-func (o *options) read() (*generate.Result, error) {
+// read runs all stages, with the bundle from what it is given, and prints the problems.
+func (o *options) read(bundle func() (*secrets.Bundle, error)) (*generate.Result, error) {
+	return o.reported(func(problems *problem.List) (*generate.Result, error) {
+		return generate.FromFile(o.spec, generate.Options{Secrets: bundle, Program: binaries.Get}, problems)
+	})
+}
+
+// reported reads the spec in one way or another and prints its problems.
+func (o *options) reported(read func(*problem.List) (*generate.Result, error)) (*generate.Result, error) {
 	if o.spec == "" {
 		return nil, usageError("no spec is named")
 	}
@@ -155,7 +165,7 @@ func (o *options) read() (*generate.Result, error) {
 		return nil, usageError("-format is text or json, not %q", o.format)
 	}
 	var problems problem.List
-	result, err := generate.FromFile(o.spec, &problems)
+	result, err := read(&problems)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +213,7 @@ func (o *options) check() *cobra.Command {
 		Short: "Report every problem of a spec and write nothing",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := o.read()
+			_, err := o.read(o.lookAtSecrets)
 			return err
 		},
 	}

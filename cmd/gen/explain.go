@@ -97,17 +97,11 @@ func (o *options) explainInput(r *generate.Result) explain.Input {
 		Spec: o.spec, Sources: r.Sources, Machines: r.Machines, Tree: r.Tree,
 		Replan: func(c *spec.Cluster, loaded map[string]*profiles.Profile, index int) plan.Machine {
 			var ignored problem.List // of values that gen made up
-			return plan.Build(plan.Input{Cluster: c, Profiles: loaded, ReadFile: o.readBeside}, &ignored)[index]
+			again := r.Input
+			again.Cluster, again.Profiles, again.Only = c, loaded, &index
+			return plan.Build(again, &ignored)[0]
 		},
 	}
-}
-
-// readBeside reads a file named in the spec.
-func (o *options) readBeside(name string) ([]byte, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(o.spec), name)
-	}
-	return os.ReadFile(name)
 }
 
 // warnIfStale tells of a file that is not what the spec comes to: its lines may be others.

@@ -40,7 +40,7 @@ func generated(t *testing.T, replace ...string) *generate.Result {
 		t.Fatal(err)
 	}
 	var problems problem.List
-	r, err := generate.FromFile(path, &problems)
+	r, err := generate.FromFile(path, generate.Public(), &problems)
 	if err != nil || problems.Failed() {
 		t.Fatal(err, problems.Sorted())
 	}

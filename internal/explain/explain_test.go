@@ -22,15 +22,16 @@ const goldens = "../../test/golden"
 func input(t *testing.T, path string) explain.Input {
 	t.Helper()
 	var problems problem.List
-	r, err := generate.FromFile(path, &problems)
+	r, err := generate.FromFile(path, generate.Public(), &problems)
 	if err != nil || problems.Failed() {
 		t.Fatal(err, problems.Sorted())
 	}
-	read := func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(filepath.Dir(path), name)) }
 	return explain.Input{
 		Spec: path, Sources: r.Sources, Machines: r.Machines, Tree: r.Tree,
 		Replan: func(c *spec.Cluster, loaded map[string]*profiles.Profile, index int) plan.Machine {
-			return plan.Build(plan.Input{Cluster: c, Profiles: loaded, ReadFile: read}, &problem.List{})[index]
+			again := r.Input
+			again.Cluster, again.Profiles, again.Only = c, loaded, &index
+			return plan.Build(again, &problem.List{})[0]
 		},
 	}
 }

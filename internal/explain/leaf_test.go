@@ -169,7 +169,7 @@ func TestScriptOrigins(t *testing.T) {
 		}
 		files[o.file] = true
 		text, err := templates.FS.ReadFile(o.file)
-		if err != nil || strings.Split(string(text), "\n")[o.line-1] != lines[i] {
+		if err != nil || strings.TrimSpace(strings.Split(string(text), "\n")[o.line-1]) != lines[i] {
 			t.Errorf("line %d, %q, is not line %d of %s (%v)", i+1, lines[i], o.line, o.file, err)
 		}
 	}

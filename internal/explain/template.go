@@ -77,7 +77,7 @@ type origin struct {
 }
 
 // scriptOrigins finds the template of each line of the script that templates.Script joins: a library, the steps that the
-// script lists itself, each below its label, and the runner. Comments and blank lines were left out, so each line is the
+// script lists itself, each below its label, and the runner. Comments, blank lines and indentation were left out, so each line is the
 // next equal one of its template.
 func scriptOrigins(script []string) ([]origin, error) {
 	steps, err := stepsOf(script)
@@ -143,7 +143,7 @@ func (r *scriptReader) open(file string) error {
 // next takes a line of the script if it is the template's next.
 func (r *scriptReader) next(line string) bool {
 	for i := r.at; i < len(r.lines); i++ {
-		if r.lines[i] == line {
+		if strings.TrimSpace(r.lines[i]) == line {
 			r.origins, r.at = append(r.origins, origin{r.file, i + 1}), i+1
 			return true
 		}

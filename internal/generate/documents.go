@@ -39,6 +39,9 @@ func (g *generator) documents() error {
 			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
 		}
 	}
+	if err := g.served(); err != nil {
+		return fmt.Errorf("the program to be served: %w", err)
+	}
 	return g.netTree()
 }
 
@@ -71,6 +74,13 @@ func (g *generator) seed(folder string, m plan.Machine, doc render.Document) err
 	for _, f := range doc.Files {
 		files = append(files, media.File{Name: f.Name, Mode: 0o600, Data: f.Data})
 	}
+	if m.Target.IsControlPlane() && g.Cluster.Spec.Rendezvous.Delivery.V == "media" && !g.Cluster.Spec.Kubernetes.DryRun.V {
+		program, err := g.program(m.Target.Architecture.V)
+		if err != nil {
+			return err
+		}
+		files = append(files, media.File{Name: plan.MediumProgram(m.Target.Architecture.V), Mode: 0o644, Data: program.Gzip})
+	}
 	iso, err := media.ISO("cidata", files)
 	if err != nil {
 		return err
@@ -102,11 +112,15 @@ var limits = map[string]int{"ec2": 16 << 10, "openstack": 65535 / 4 * 3, "azure"
 func (g *generator) checkSize(m plan.Machine, doc render.Document) {
 	platform := m.Target.Platform
 	limit, limited := limits[platform.V]
+	instead := "move large files to a URL (files[].source with sha256)"
+	if len(m.Config.Programs) > 0 {
+		instead = "let it fetch the rendezvous (rendezvous: {delivery: url}), and " + instead
+	}
 	if size := len(doc.Files[0].Data); limited && size > limit {
 		g.problems.Add(problem.Problem{
 			Severity: problem.Error, At: nearest(platform.At, m.Config.At),
 			Message: fmt.Sprintf("the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, limit),
-			Instead: "move large files to a URL (files[].source with sha256)",
+			Instead: instead,
 		})
 	}
 }

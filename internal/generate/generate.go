@@ -12,6 +12,7 @@ import (
 	"muster/internal/decode"
 	"muster/internal/kube"
 	"muster/internal/media"
+	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/problem"
@@ -25,28 +26,26 @@ type Result struct {
 	Machines []plan.Machine
 	// Tree is every file of out/ but the manifest.
 	Tree []outdir.File
+	// Input is what Machines were planned from.
+	Input plan.Input
 	// Sources are the files that were read, by the name that problems give them, for the printer.
 	Sources map[string][]byte
 }
 
 // FromFile runs all stages on the spec at path. What is wrong with the spec goes into problems; the error is for all
 // that is not the spec's fault (it cannot be read). Result is complete only when there is neither.
-func FromFile(path string, problems *problem.List) (*Result, error) {
-	problems.File = path
-	data, err := os.ReadFile(path)
+func FromFile(path string, options Options, problems *problem.List) (*Result, error) {
+	g, err := read(path, options, problems)
 	if err != nil {
-		return nil, fmt.Errorf("the spec cannot be read: %w", err)
+		return nil, err
 	}
-	g := &generator{path: path, problems: problems, Result: Result{Cluster: &spec.Cluster{}, Sources: map[string][]byte{path: data}}}
-	decode.Into(g.Cluster, data, problems)
-	loaded := g.profiles()
-	facts := factsOf(loaded)
-	g.Cluster.Default(facts)
-	g.Cluster.Validate(facts, problems)
 	if problems.Failed() {
 		return &g.Result, nil
 	}
-	g.Machines = plan.Build(plan.Input{Cluster: g.Cluster, Profiles: loaded, ReadFile: g.readFile}, problems)
+	if g.Input.Rendezvous, err = g.rendezvous(); err != nil {
+		return &g.Result, err
+	}
+	g.Machines = plan.Build(g.Input, problems)
 	if problems.Failed() {
 		return &g.Result, nil
 	}
@@ -54,11 +53,42 @@ func FromFile(path string, problems *problem.List) (*Result, error) {
 	return &g.Result, err
 }
 
+// Read is the first half of FromFile: the spec with its defaults, validated. Result has no machines and no tree.
+func Read(path string, problems *problem.List) (*Result, error) {
+	g, err := read(path, Options{}, problems)
+	if err != nil {
+		return nil, err
+	}
+	return &g.Result, nil
+}
+
+func read(path string, options Options, problems *problem.List) (*generator, error) {
+	problems.File = path
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the spec cannot be read: %w", err)
+	}
+	g := &generator{
+		path: path, problems: problems, options: options, programs: map[string]node.Program{},
+		Result: Result{Cluster: &spec.Cluster{}, Sources: map[string][]byte{path: data}},
+	}
+	decode.Into(g.Cluster, data, problems)
+	loaded := g.profiles()
+	facts := factsOf(loaded)
+	g.Cluster.Default(facts)
+	g.Cluster.Validate(facts, problems)
+	g.Input = plan.Input{Cluster: g.Cluster, Profiles: loaded, ReadFile: g.readFile}
+	return g, nil
+}
+
 // generator is one run.
 type generator struct {
 	Result
 	path     string
 	problems *problem.List
+	options  Options
+	// programs are the builds of the rendezvous by architecture, as far as they were asked for.
+	programs map[string]node.Program
 	// pxe gathers what is served for a network boot.
 	pxe media.PXE
 }

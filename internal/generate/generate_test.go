@@ -28,7 +28,7 @@ func run(t *testing.T, text string) (*Result, []problem.Problem) {
 		t.Fatal(err)
 	}
 	var problems problem.List
-	result, err := FromFile(file, &problems)
+	result, err := FromFile(file, Public(), &problems)
 	if err != nil {
 		t.Fatal(err)
 	}

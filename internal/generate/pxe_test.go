@@ -51,7 +51,7 @@ func generated(t *testing.T, text string, profiles map[string]string) (map[strin
 	spec := filepath.Join(dir, "cluster.yaml")
 	write(t, spec, []byte(text))
 	var problems problem.List
-	result, err := FromFile(spec, &problems)
+	result, err := FromFile(spec, Public(), &problems)
 	if err != nil {
 		t.Fatal(err)
 	}

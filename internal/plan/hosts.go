@@ -51,7 +51,7 @@ func (m *machine) identity() conf {
 	return c
 }
 
-// isFirst reports whether the machine is the first control plane of the spec, which runs kubeadm init.
+// isFirst reports whether the machine is the first control plane of the spec.
 func (m *machine) isFirst() bool {
 	return m.Node != nil && m.Node.Name.V == m.names.controlPlanes[0].Name.V
 }

@@ -173,11 +173,10 @@ func keyFiles(r repository) []string {
 	return out
 }
 
-// binaries notes the programs that are fetched in place of packages (S13), each with a digest per architecture.
+// binaries notes the programs that are fetched in place of packages (S13), each with its digest, for the machine's architecture.
 func (m *machine) binaries() {
 	m.conf.set("BIN_DIR", m.profile.Paths.Bin.V)
-	var paths, extract []string
-	urls, digests := map[string][]string{}, map[string][]string{}
+	var paths, extract, urls, digests []string
 	pinned, known := m.profile.Binaries.Get(m.version.String())
 	if m.profile.Binaries.Set && !known && !m.Packages.Preinstalled.V {
 		var versions []string
@@ -193,17 +192,20 @@ func (m *machine) binaries() {
 	for _, b := range pinned.Items {
 		paths = append(paths, b.Path.V)
 		extract = append(extract, fmt.Sprint(b.Extract.V))
-		for _, arch := range []string{"amd64", "arm64"} {
-			source, _ := b.Sources.Get(arch) // empty where a program has no build for it; the script says so
-			urls[arch], digests[arch] = append(urls[arch], source.URL.V), append(digests[arch], source.SHA256.V)
+		source, built := b.Sources.Get(m.Architecture.V)
+		if !built {
+			m.problems.Errorf(m.Architecture.At, "choose another profile, or add the build in a profile of your own",
+				"profile %s has no build of %s for %s", m.profile.Name.V, b.Path.V, m.Architecture.V)
 		}
+		urls, digests = append(urls, source.URL.V), append(digests, source.SHA256.V)
+	}
+	if len(paths) > 0 {
+		m.conf.set("ARCHITECTURE", m.Architecture.V)
 	}
 	m.conf.setList("BINARY_PATHS", paths)
 	m.conf.setList("BINARY_EXTRACT", extract)
-	for _, arch := range []string{"amd64", "arm64"} {
-		m.conf.setList("BINARY_URLS_"+strings.ToUpper(arch), urls[arch])
-		m.conf.setList("BINARY_SHA256_"+strings.ToUpper(arch), digests[arch])
-	}
+	m.conf.setList("BINARY_URLS", urls)
+	m.conf.setList("BINARY_SHA256", digests)
 }
 
 // images notes the archives that are loaded before kubeadm runs (S19).

@@ -7,6 +7,7 @@ import (
 	"muster/internal/kube"
 	"muster/internal/node"
 	"muster/internal/problem"
+	"muster/internal/secrets"
 	"muster/internal/spec"
 	"muster/profiles"
 )
@@ -19,6 +20,10 @@ type Input struct {
 	Profiles map[string]*profiles.Profile
 	// ReadFile reads a file named in the spec, relative to it.
 	ReadFile func(name string) ([]byte, error)
+	// Rendezvous is what the machines meet through.
+	Rendezvous Rendezvous
+	// Only plans one machine, by its place among the cluster's targets; nil plans all.
+	Only *int
 }
 
 // Machine is the plan of one document.
@@ -37,10 +42,19 @@ func Build(in Input, problems *problem.List) []Machine {
 		problems.Errorf(in.Cluster.Spec.Kubernetes.Version.At, "", "%v", err)
 		return nil
 	}
+	name := in.Cluster.Metadata.Name
+	authority, err := in.Rendezvous.Secrets.Authority(name.V)
+	if err != nil {
+		problems.Errorf(name.At, "", "no credentials can be made: %v", err)
+		return nil
+	}
 	names := clusterNames(in.Cluster)
-	for _, target := range in.Cluster.Targets() {
+	for i, target := range in.Cluster.Targets() {
+		if in.Only != nil && *in.Only != i {
+			continue
+		}
 		m := &machine{
-			Input: in, Target: target, problems: problems, version: version, names: names,
+			Input: in, Target: target, problems: problems, version: version, names: names, authority: authority,
 			profile: in.Profiles[target.Profile.V],
 		}
 		out = append(out, Machine{Config: m.build(), Target: target, Profile: m.profile})
@@ -52,10 +66,11 @@ func Build(in Input, problems *problem.List) []Machine {
 type machine struct {
 	Input
 	spec.Target
-	problems *problem.List
-	version  kube.Version
-	names    names
-	profile  *profiles.Profile
+	problems  *problem.List
+	version   kube.Version
+	names     names
+	authority *secrets.Authority
+	profile   *profiles.Profile
 
 	config node.Config
 	conf   conf
@@ -97,6 +112,7 @@ func (m *machine) build() node.Config {
 	m.runtime()
 	m.kubelet()
 	m.kubeadm()
+	m.rendezvous()
 	m.cni()
 	m.images()
 	m.users()

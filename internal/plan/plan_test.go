@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"muster/internal/decode"
+	"muster/internal/node"
 	"muster/internal/problem"
+	"muster/internal/secrets"
 	"muster/internal/spec"
 	"muster/profiles"
 )
@@ -28,7 +30,10 @@ func planned(t *testing.T, text string) ([]Machine, []problem.Problem) {
 		facts.Profiles[name] = spec.ProfileFacts{DefaultVersion: loaded[name].Kubernetes.Default.V}
 	}
 	cluster.Default(facts)
-	machines := Build(Input{Cluster: cluster, Profiles: loaded, ReadFile: func(string) ([]byte, error) { return []byte("data"), nil }}, &problems)
+	machines := Build(Input{
+		Cluster: cluster, Profiles: loaded, ReadFile: func(string) ([]byte, error) { return []byte("data"), nil },
+		Rendezvous: Rendezvous{Secrets: secrets.Test(), Program: func(string) (node.Program, error) { return node.Program{SHA256: "digest"}, nil }},
+	}, &problems)
 	return machines, problems.Sorted()
 }
 

@@ -11,7 +11,6 @@ import (
 // scripts puts the first-boot work on the machine: one script with the steps that this machine needs, and the units that
 // start it. The script holds no values; those stand in node.conf.
 func (m *machine) scripts() {
-	folder := m.profile.Paths.Scripts.V
 	var steps []templates.Step
 	for _, s := range templates.Steps {
 		if m.needs(s) {
@@ -22,8 +21,8 @@ func (m *machine) scripts() {
 	if err != nil {
 		m.problems.Errorf(m.At, "", "the script cannot be put together: %v", err)
 	}
-	m.file(node.File{Path: path.Join(folder, "muster.sh"), Mode: 0o755, Contents: script, Template: "scripts"})
-	units, err := templates.Units(folder)
+	m.file(node.File{Path: m.scriptPath(), Mode: 0o755, Contents: script, Template: "scripts"})
+	units, err := templates.Units(m.profile.Paths.Scripts.V, m.programPath())
 	if err != nil {
 		m.problems.Errorf(m.At, "name a plain path in the profile", "the units cannot be written: %v", err)
 	}
@@ -33,10 +32,13 @@ func (m *machine) scripts() {
 	}
 }
 
+// scriptPath is where muster.sh lies.
+func (m *machine) scriptPath() string { return path.Join(m.profile.Paths.Scripts.V, "muster.sh") }
+
 // needs reports whether the machine has a use for a step.
 func (m *machine) needs(s templates.Step) bool {
 	manager, installs := m.profile.Packages.Manager.V, !m.Packages.Preinstalled.V
-	acts := !m.Cluster.Spec.Kubernetes.DryRun.V
+	plane, acts := m.IsControlPlane(), !m.Cluster.Spec.Kubernetes.DryRun.V
 	selinux := or(m.System.SELinux, m.profile.Defaults.SELinux).V
 	conditions := map[string]bool{
 		"swap":            m.System.Swap.V == "disabled",
@@ -50,14 +52,15 @@ func (m *machine) needs(s templates.Step) bool {
 		"downloads":       slices.ContainsFunc(m.fileSources(), isURL),
 		"commands-before": len(m.Commands.Before.Items) > 0,
 		"commands-after":  len(m.Commands.After.Items) > 0,
-		"discovery":       !m.isFirst(),
-		"join":            !m.isFirst(),
-		"init":            m.isFirst(),
-		"token-cleanup":   m.isFirst() && acts,
-		"cni":             m.isFirst() && acts && !m.Cluster.Spec.CNI.None.Known(),
-		"kubeconfig":      m.IsControlPlane() && acts,
+		"rendezvous":      acts && plane && m.Cluster.Spec.Rendezvous.Delivery.V != "embed",
+		"control-plane":   acts && plane,
+		"worker":          acts && !plane,
+		"dry-run":         !acts && m.isFirst(),
+		"token-cleanup":   acts && plane,
+		"cni":             acts && plane && !m.Cluster.Spec.CNI.None.Known(),
+		"kubeconfig":      acts && plane,
 		"nodes":           acts,
-		"nginx":           m.isFirst() && acts && m.Cluster.Spec.Check.Nginx.Image.Set,
+		"nginx":           acts && plane && m.Cluster.Spec.Check.Nginx.Image.Set,
 	}
 	needed, conditional := conditions[s.Name]
 	return needed || !conditional

@@ -35,6 +35,7 @@ func (c *Cluster) Default(facts Facts) {
 	set(&s.Rendezvous.Port, "spec.rendezvous.port", DefaultRendezvousPort)
 	set(&s.Rendezvous.RaftPort, "spec.rendezvous.raftPort", DefaultRaftPort)
 	set(&s.Platform, "spec.platform", "none")
+	set(&s.Architecture, "spec.architecture", "amd64")
 	set(&s.System.Swap, "spec.system.swap", "disabled")
 	set(&s.Packages.Source, "spec.packages.source", "profile")
 	set(&s.Packages.GPGCheck, "spec.packages.gpgCheck", true)

@@ -65,7 +65,7 @@ func (k Kubernetes) machine() MachineKubernetes {
 	}
 }
 
-// ControlPlanes returns the control planes of the spec in the order of the file; the first runs kubeadm init.
+// ControlPlanes returns the control planes of the spec in the order of the file; the first one founds the store of the rendezvous.
 func (c *Cluster) ControlPlanes() []Node {
 	return slices.DeleteFunc(slices.Clone(c.Spec.Nodes.Items), func(n Node) bool { return n.Role.V != ControlPlane })
 }

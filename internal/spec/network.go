@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
@@ -91,7 +92,8 @@ func broadcast(network netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(four)
 }
 
-// ipv4Like reports whether a name is written as four numbers, which every program takes for an address.
-func ipv4Like(name string) bool {
-	return strings.Count(name, ".") == 3 && strings.Trim(name, "0123456789.") == ""
-}
+var ipv4Numbers = regexp.MustCompile(`^([0-9]+|0[xX][0-9a-fA-F]*)(\.([0-9]+|0[xX][0-9a-fA-F]*)){0,3}$`)
+
+// ipv4Like reports whether a name is written as one to four numbers. inet_aton(3), and with it curl and most of what
+// resolves names, takes it for an address and never looks it up: 0123 is 0.0.0.83 and 0x1f is 0.0.0.31.
+func ipv4Like(name string) bool { return ipv4Numbers.MatchString(name) }

@@ -71,6 +71,8 @@ type Machine struct {
 	Profile Value[string] `yaml:"profile" example:"debian12-containerd"`
 	// Platform is where the machines run; it sets the limits that documents must keep.
 	Platform Value[string] `yaml:"platform" enum:"none,ec2,openstack,gce,azure,vsphere,proxmox,libvirt,metal" example:"libvirt"`
+	// Architecture is the machine's processor, by Go's and Debian's name; control planes need it for the program of the rendezvous.
+	Architecture Value[string] `yaml:"architecture" enum:"amd64,arm64" example:"arm64"`
 	// Docker configures Docker, in profiles that use it.
 	Docker Docker `yaml:"docker" example:"{registryMirrors: [\"http://hub-mirror.c.163.com\"]}"`
 	// Containerd configures containerd, in profiles that use it.

@@ -14,7 +14,7 @@ var (
 	softwareTargetRules = []func(*validator, Target){ruleRuntimeOfProfile, ruleFirewallManager, ruleRepositoriesUsed, ruleRepositoriesGiven, ruleRepositoryKeys, ruleGPGCheckOff,
 		rulePreinstalled, rulePackagesOfProfile, ruleYumVariable}
 	softwareClusterRules = []func(*validator){ruleOneCNI, ruleFlannelVersion, ruleFlannelImage, ruleFlannelPluginImage, ruleManifests, ruleNginxImage, ruleBaseURL,
-		ruleDelivery, ruleDeliveryURL, ruleDeliveryDigest}
+		ruleDelivery, ruleDeliveryURL, ruleDeliveryDigest, ruleDeliveryMedia, ruleDeliveryArchitectures}
 )
 
 // Rule: a registry mirror is an http or https URL without query, and for Docker without a path.
@@ -361,10 +361,15 @@ func ruleFlannelVersion(v *validator) {
 
 // Rule: flannel's image is a name without a tag, which is the version.
 func ruleFlannelImage(v *validator) {
-	if image := v.Spec.CNI.Flannel.Image; image.Set {
-		if what, instead := repositoryMistake(image.V); what != "" {
-			v.errorf(image.At, instead, "%s", what)
-		}
+	image := v.Spec.CNI.Flannel.Image
+	if !image.Set {
+		return
+	}
+	name, tag, colon := strings.Cut(image.V, ":")
+	if what, instead := repositoryMistake(image.V); what != "" {
+		v.errorf(image.At, instead, "%s", what)
+	} else if colon && !strings.Contains(tag, "/") { // a registry's port has a path behind it
+		v.errorf(image.At, "write "+name, "a tag is out of place here")
 	}
 }
 
@@ -440,6 +445,44 @@ func ruleDelivery(v *validator) {
 			v.errorf(below(r.At, field.name), fmt.Sprintf("write %s, or another delivery", field.name), "delivery url needs it")
 		case r.Delivery.Set && !byURL && field.Known():
 			v.errorf(field.At, "write delivery: url beside it, or leave it out", "with delivery %s nothing is fetched", r.Delivery.V)
+		}
+	}
+}
+
+// Rule: delivery media is for control planes that boot from a medium of muster's: with cloud-init, and not over the network.
+func ruleDeliveryMedia(v *validator) {
+	r := v.Spec.Rendezvous
+	if r.Delivery.V != "media" || !r.Delivery.Known() {
+		return
+	}
+	for _, t := range v.targets {
+		profile, known := v.facts.Profiles[t.Profile.V]
+		switch {
+		case !t.IsControlPlane() || !known:
+		case profile.Format != "cloud-init":
+			v.errorf(r.Delivery.At, "write embed or url", "%s boots with %s and has no medium to take the program from", t.Name.V, profile.Format)
+			return
+		case v.Spec.PXE.BaseURL.Set && t.Node != nil && t.Node.MAC.Set:
+			v.errorf(r.Delivery.At, "write embed or url", "%s boots over the network and has no medium to take the program from", t.Name.V)
+			return
+		}
+	}
+}
+
+// Rule: delivery url serves one program, so all control planes have one architecture.
+func ruleDeliveryArchitectures(v *validator) {
+	if v.Spec.Rendezvous.Delivery.V != "url" {
+		return
+	}
+	first := ""
+	for _, t := range v.targets {
+		switch {
+		case !t.IsControlPlane():
+		case first == "":
+			first = t.Architecture.V
+		case t.Architecture.V != first:
+			v.errorf(v.Spec.Rendezvous.URL.At, "write delivery: embed, which brings each its own program", "%s is %s and another control plane is %s, but rendezvous.url is one program", t.Name.V, t.Architecture.V, first)
+			return
 		}
 	}
 }

@@ -16,13 +16,22 @@ var loginName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 // systemUsers are accounts that programs of the operating system own.
 var systemUsers = []string{"bin", "daemon", "sys", "sync", "mail", "nobody", "systemd-network", "systemd-resolve", "sshd", "dbus", "messagebus", "etcd", "polkitd", "chrony", "ntp"}
 
-// Rule: a user's name is a login name in lower case, and none of the operating system's own accounts.
+// systemGroups are groups that an operating system brings without a user of that name: useradd refuses such a name, and with it every user
+// that a document names after it.
+var systemGroups = []string{
+	"adm", "audio", "backup", "cdrom", "crontab", "dialout", "dip", "disk", "fax", "floppy", "input", "kmem", "kvm", "lock", "operator", "plugdev", "render", "sasl", "sgx",
+	"shadow", "src", "staff", "sudo", "systemd-journal", "tape", "tty", "users", "utempter", "utmp", "video", "voice", "wheel",
+}
+
+// Rule: a user's name is a login name in lower case, and none of the operating system's own accounts and groups.
 func ruleUserName(v *validator, s Scope) {
 	for _, user := range s.Users.Items {
 		switch name := user.Name; {
 		case !name.Set:
 		case slices.Contains(systemUsers, name.V):
 			v.errorf(name.At, "write another name", "%s is an account of the operating system", name.V)
+		case slices.Contains(systemGroups, name.V):
+			v.errorf(name.At, "write another name", "%s is a group of the operating system, and a user needs one of their own by that name", name.V)
 		case !loginName.MatchString(name.V) && loginName.MatchString(strings.ToLower(name.V)):
 			v.errorf(name.At, "write "+strings.ToLower(name.V), "a login name has no upper case letters")
 		case !loginName.MatchString(name.V):

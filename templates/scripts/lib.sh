@@ -14,7 +14,7 @@ load_conf() {
   if [[ $HTTP_PROXY ]]; then export HTTP_PROXY http_proxy=$HTTP_PROXY; fi
   if [[ $HTTPS_PROXY ]]; then export HTTPS_PROXY https_proxy=$HTTPS_PROXY; fi
   if [[ $NO_PROXY ]]; then export NO_PROXY no_proxy=$NO_PROXY; fi
-  ADMIN=/etc/kubernetes/admin.conf
+  ADMIN=/etc/kubernetes/admin.conf GRANT=/etc/muster/rendezvous/grant
 }
 
 # say TEXT: one line for the journal and the console; a machine without a console is no error.
@@ -180,28 +180,33 @@ sysctl_each() {
   return $rc
 }
 
+# keep_certificates: those that lie there before kubeadm (a CA of the user's) are copied, for undo_kubeadm.
+keep_certificates() {
+  if [[ ! -d $CERTIFICATES_DIR || -d $STATE/pki ]]; then return; fi
+  rm -rf "$STATE/pki.new"
+  mkdir -m 0700 "$STATE/pki.new"
+  cp -a "$CERTIFICATES_DIR" "$STATE/pki.new/copy"
+  put "$STATE/pki.new" "$STATE/pki"
+}
+
+# undo_kubeadm undoes a run that was cut, since kubeadm does not continue, and puts back what lay there before it.
+undo_kubeadm() {
+  kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR" || return
+  if [[ -d $STATE/pki ]]; then mkdir -p "$CERTIFICATES_DIR" && cp -a "$STATE/pki/copy/." "$CERTIFICATES_DIR"; fi
+}
+
 # kubeadm_done init|join: committed, and no copy of certificates is left.
 kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/pki ]]; }
 
-# kubeadm_once init|join FLAG...: at most one finished run. One that was cut is undone first, since kubeadm does not
-# continue; certificates that lay there before it (a CA of the user's, or shared by another control plane) are put back.
-# Their copy goes last: before the commit it may still be needed.
+# kubeadm_once init|join FLAG...: at most one finished run. The copy of certificates goes last: before the commit it may
+# still be needed.
 kubeadm_once() {
   if ! recorded "$1.done"; then
     if [[ -e $STATE/$1.started ]]; then
       echo "kubeadm $1 was cut before its end: undoing it"
-      kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR"
-      if [[ -d $STATE/pki ]]; then
-        mkdir -p "$CERTIFICATES_DIR"
-        cp -a "$STATE/pki/copy/." "$CERTIFICATES_DIR"
-      fi
+      undo_kubeadm
     else
-      if [[ -d $CERTIFICATES_DIR ]]; then
-        rm -rf "$STATE/pki" "$STATE/pki.new"
-        mkdir -m 0700 "$STATE/pki.new"
-        cp -a "$CERTIFICATES_DIR" "$STATE/pki.new/copy"
-        put "$STATE/pki.new" "$STATE/pki"
-      fi
+      keep_certificates
       commit "$1.started"
     fi
     kubeadm "$@"
@@ -209,6 +214,37 @@ kubeadm_once() {
     commit "$1.done"
   fi
   rm -rf "$STATE/pki"
+}
+
+# ask CALL BODY FILE: a worker asks one control plane after the other, until one answers for all. The answer goes to FILE,
+# which only root reads; what the rendezvous says against it to $message, its status to $code. Grant and token are on no
+# command line.
+ask() {
+  local server new=$3.new
+  for server in "${RENDEZVOUS[@]}"; do
+    code=$(umask 077 && curl -sS --noproxy '*' -K "$GRANT" --cacert /etc/muster/rendezvous/ca.crt "${CURL_ARGS[@]}" --connect-timeout 3 -m 60 \
+      -H 'Content-Type: application/json' -d "$2" -o "$new" -w '%{http_code}' "https://$server/v1/$1") || code=000
+    # shellcheck disable=SC2034 # the caller shows $message
+    case $code in
+    200) put "$new" "$3" && return ;;
+    000) message="$server does not answer" ;;
+    *) message=$(sed -n 's/.*"message":"\([^"]*\)".*/\1/p' "$new") ;;
+    esac
+    rm -f "$new"
+    [[ $code == 000 || $code == 5?? ]] || break
+  done
+  return 1
+}
+
+# tell STEP [ERROR]: the rendezvous, for whoever looks at its status. Nothing depends on it.
+tell() {
+  local error
+  error=$(tr -cd 'a-zA-Z0-9 .,:;/()=+-' <<<"${2:-}")
+  if [[ -e $GRANT ]]; then
+    ask progress "{\"name\":\"$NODE_NAME\",\"machine\":\"$(</etc/machine-id)\",\"step\":\"$1\",\"error\":\"$error\"}" "$RUN/told"
+  elif [[ -e /etc/muster/rendezvous/config.json ]]; then
+    timeout 60 rendezvous progress "$1" "$error"
+  fi &>/dev/null
 }
 
 # commands_done WHEN COMMAND...: a command is known by its place and its text.

@@ -5,17 +5,25 @@
 # systemd 219 knows no Restart= for oneshot units.
 #
 # PHASE modules is what every boot needs before the kubelet. It applies the settings too, because those of bridges and
-# of ipvs exist only once their modules are there.
+# of ipvs exist only once their modules are there. PHASE reset is what the rendezvous runs to undo a kubeadm that was cut.
 set -o pipefail
 export LC_ALL=C
-phase=${1:?say which phase: modules, prepare, bootstrap or verify}
+phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
 load_conf || exit
-if [[ $phase == modules ]]; then
+case $phase in
+modules)
   load_modules
   rc=$?
   if [[ $SYSCTL_FILE ]]; then sysctl_each SET || rc=1; fi
   exit $rc
-fi
+  ;;
+reset)
+  undo_kubeadm
+  exit
+  ;;
+prepare | bootstrap | verify) ;;
+*) echo "there is no phase $phase" >&2 && exit 2 ;;
+esac
 [[ -e $STATE/done ]] && exit 0
 mkdir -p "$STATE" "$RUN" && chmod 0700 "$RUN" || exit # discovery.conf is secret
 exec 3>&1 9>"$RUN/$phase.lock"
@@ -53,6 +61,7 @@ report() {
   say "  what to do: $ADVICE"
   say "  tried again in $delay s; the whole output: $log"
   status "$LABEL: failed: $TITLE. What to do: $ADVICE"
+  tell "$LABEL" "$TITLE: $(tail -n 1 "$log")" 9>&- &
 }
 
 # run_until_done: the step whose functions were defined last.
@@ -64,6 +73,7 @@ run_until_done() {
     say "$LABEL: nothing to do"
     return
   fi
+  tell "$LABEL" 9>&- &
   while :; do
     status "$LABEL: $TITLE (try $try)"
     : >"$log"
@@ -83,7 +93,6 @@ names=()
 for name in "${STEPS[@]}"; do
   if [[ $name == "$phase"_* ]]; then names+=("${name#*_}"); fi
 done
-((${#names[@]})) || { say "there are no steps of phase $phase"; exit 1; }
 number=0
 for name in "${names[@]}"; do
   LABEL="$phase $((++number))/${#names[@]} $name" log=$RUN/$phase-$name.log

@@ -36,7 +36,7 @@ func cases(t *testing.T) []string {
 func generated(t *testing.T, name string) (*generate.Result, string) {
 	t.Helper()
 	var problems problem.List
-	result, err := generate.FromFile(filepath.Join(name, "cluster.yaml"), &problems)
+	result, err := generate.FromFile(filepath.Join(name, "cluster.yaml"), generate.Public(), &problems)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +80,26 @@ func TestGolden(t *testing.T) {
 				t.Errorf("the tree differs; if it is meant, run make golden and read the diff (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestWorkersAreSmall: EC2 takes 16 KiB of user data, and workers are what autoscaling makes. A case whose workers carry files
+// of the user's own is none of muster's.
+func TestWorkersAreSmall(t *testing.T) {
+	for _, name := range cases(t) {
+		if name == "escape-hatches" {
+			continue
+		}
+		result, _ := generated(t, name)
+		for _, m := range result.Machines {
+			if m.Target.IsControlPlane() {
+				continue
+			}
+			files := filesOf(result, m)
+			if size := len(files["user-data"]) + len(files["config.ign"]); size == 0 || size > 16<<10 {
+				t.Errorf("%s: the document of %s has %d bytes", name, m.Config.Name, size)
+			}
+		}
 	}
 }
 

@@ -17,7 +17,6 @@ done_already() {
 run_step() {
   local user
   for user in "${USERS[@]}"; do
-    HOME=$(home_of "$user") runuser -u "$user" -- bash -c 'umask 077 && mkdir -p ~/.kube && cat >~/.kube/config.muster-new &&
-      sync ~/.kube/config.muster-new && mv -fT ~/.kube/config.muster-new ~/.kube/config' <"$ADMIN"
+    HOME=$(home_of "$user") runuser -u "$user" -- bash -c 'umask 077 && mkdir -p ~/.kube && cd ~/.kube && cat >config.muster-new && sync config.muster-new && mv -fT config.muster-new config' <"$ADMIN"
   done
 }

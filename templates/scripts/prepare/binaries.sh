@@ -1,18 +1,22 @@
 # shellcheck shell=bash
 step "fetching programs" "the machine must reach the addresses of the profile's binaries, by system.proxy if there is one"
 
-case $(uname -m) in
-x86_64) URLS=("${BINARY_URLS_AMD64[@]}") SUMS=("${BINARY_SHA256_AMD64[@]}") ;;
-aarch64) URLS=("${BINARY_URLS_ARM64[@]}") SUMS=("${BINARY_SHA256_ARM64[@]}") ;;
-*) URLS=() SUMS=() ;;
-esac
+# for_this_machine: a document names the builds of one architecture.
+for_this_machine() {
+  case $(uname -m) in
+  x86_64) is=amd64 ;;
+  aarch64) is=arm64 ;;
+  *) is=$(uname -m) ;;
+  esac
+  [[ $is == "$ARCHITECTURE" ]] || { echo "this machine is $is, and its document is for $ARCHITECTURE: write architecture: $is in the spec" && return 1; }
+}
 
 # in_place INDEX: an archive leaves a list of what came out of it, with digests.
 in_place() {
   if [[ ${BINARY_EXTRACT[$1]} == true ]]; then
-    sha256sum -c --status "$STATE/binaries/${SUMS[$1]}" 2>/dev/null
+    sha256sum -c --status "$STATE/binaries/${BINARY_SHA256[$1]}" 2>/dev/null
   else
-    digest_is "${SUMS[$1]}" "${BINARY_PATHS[$1]}" && [[ -x ${BINARY_PATHS[$1]} ]]
+    digest_is "${BINARY_SHA256[$1]}" "${BINARY_PATHS[$1]}" && [[ -x ${BINARY_PATHS[$1]} ]]
   fi
 }
 
@@ -28,23 +32,24 @@ unpack() {
 }
 
 done_already() {
-  local i
+  local i is
+  for_this_machine || return
   for i in "${!BINARY_PATHS[@]}"; do
-    [[ ${SUMS[i]} ]] || { echo "there is no build of ${BINARY_PATHS[i]} for $(uname -m)" && return 1; }
     in_place "$i" || return
   done
 }
 
 run_step() {
-  local i archive
+  local i archive is
+  for_this_machine
   for i in "${!BINARY_PATHS[@]}"; do
-    if [[ -z ${SUMS[i]} ]] || in_place "$i"; then continue; fi
+    if in_place "$i"; then continue; fi
     if [[ ${BINARY_EXTRACT[i]} == true ]]; then
-      archive=$STATE/binaries/${SUMS[i]}.tar.gz
-      digest_is "${SUMS[i]}" "$archive" || fetch "${URLS[i]}" "${SUMS[i]}" "$archive"
-      unpack "${BINARY_PATHS[i]}" "$archive" "${SUMS[i]}"
+      archive=$STATE/binaries/${BINARY_SHA256[i]}.tar.gz
+      digest_is "${BINARY_SHA256[i]}" "$archive" || fetch "${BINARY_URLS[i]}" "${BINARY_SHA256[i]}" "$archive"
+      unpack "${BINARY_PATHS[i]}" "$archive" "${BINARY_SHA256[i]}"
     else
-      fetch "${URLS[i]}" "${SUMS[i]}" "${BINARY_PATHS[i]}" 755
+      fetch "${BINARY_URLS[i]}" "${BINARY_SHA256[i]}" "${BINARY_PATHS[i]}" 755
     fi
   done
 }

@@ -7,7 +7,10 @@ run_step() {
   local up result
   read -r up _ </proc/uptime
   result="$NODE_NAME ($ROLE) is in cluster $CLUSTER, Kubernetes $KUBERNETES_VERSION, ${up%.*} s after its last start"
-  if [[ $DRY_RUN == true ]]; then result="$NODE_NAME: the dry run of kubeadm went through; nothing was changed by it"; fi
+  if [[ $DRY_RUN == true ]]; then
+    result="$NODE_NAME is prepared and joins nothing: kubernetes.dryRun is set"
+    if recorded init.done; then result="$NODE_NAME: the dry run of kubeadm went through; nothing was changed by it"; fi
+  fi
   status "$result"
   commit "done" "$result"
   say "$result"
