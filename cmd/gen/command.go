@@ -130,7 +130,9 @@ func (o *options) generate() error {
 	if result.SpecIn(o.out) {
 		return fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
 	}
-	written, err := outdir.Write(o.out, result.Tree, outdir.Options{})
+	bar := newProgress(o.stderr)
+	written, err := outdir.Write(o.out, result.Tree, outdir.Options{Progress: bar.of("files")})
+	bar.clear()
 	if err != nil {
 		return err
 	}
@@ -151,8 +153,10 @@ func count(r *generate.Result) string {
 
 // read runs all stages, with the bundle from what it is given, and prints the problems.
 func (o *options) read(bundle func() (*secrets.Bundle, error)) (*generate.Result, error) {
+	bar := newProgress(o.stderr)
 	return o.reported(func(problems *problem.List) (*generate.Result, error) {
-		return generate.FromFile(o.spec, generate.Options{Secrets: bundle, Program: binaries.Get}, problems)
+		defer bar.clear()
+		return generate.FromFile(o.spec, generate.Options{Secrets: bundle, Program: binaries.Get, Progress: bar.of("documents")}, problems)
 	})
 }
 

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"muster/internal/media"
 	"muster/internal/node"
@@ -15,12 +18,13 @@ import (
 
 // documents encodes every machine and adds what people and boot media need beside the document.
 func (g *generator) documents() error {
-	for _, m := range g.Machines {
+	encoded := g.encode()
+	for i, m := range g.Machines {
 		folder := path.Join("nodes", m.Config.Name)
 		if m.Config.Pool {
 			folder = path.Join("pools", m.Config.Name)
 		}
-		doc, err := render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
+		doc, err := encoded[i].doc, encoded[i].err
 		if err != nil {
 			if !g.blame(err) {
 				return fmt.Errorf("the document of %s: %w", m.Config.Name, err)
@@ -43,6 +47,32 @@ func (g *generator) documents() error {
 		return fmt.Errorf("the program to be served: %w", err)
 	}
 	return g.netTree()
+}
+
+// encoded is what came of one machine.
+type encoded struct {
+	doc render.Document
+	err error
+}
+
+// encode encodes all machines on all cores: machines depend on nothing but themselves.
+func (g *generator) encode() []encoded {
+	out := make([]encoded, len(g.Machines))
+	var next, done atomic.Int64
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(out); i = next.Add(1) - 1 {
+				m := g.Machines[i]
+				out[i].doc, out[i].err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
+				if g.options.Progress != nil {
+					g.options.Progress(int(done.Add(1)), len(out))
+				}
+			}
+		})
+	}
+	group.Wait()
+	return out
 }
 
 func butaneOf(m plan.Machine) render.Butane {

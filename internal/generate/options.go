@@ -22,6 +22,8 @@ type Options struct {
 	Secrets func() (*secrets.Bundle, error)
 	// Program returns the rendezvous for an architecture (a GOARCH value) as a gzip stream.
 	Program func(architecture string) ([]byte, error)
+	// Progress, when set, is told how many of all documents are done, from several goroutines.
+	Progress func(done, all int)
 }
 
 // Public are the options of tests and goldens: every credential is derived from the public test bundle, and the rendezvous

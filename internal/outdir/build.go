@@ -36,10 +36,17 @@ func (t *target) build(found *inventory, want *tree) error {
 		}
 	}
 	workers := maxWorkers
-	if t.op != nil {
+	if t.Op != nil {
 		workers = 1
 	}
-	err := parallel(len(want.files), workers, func(i int) error { return t.put(found, want, i) })
+	var done atomic.Int64
+	err := parallel(len(want.files), workers, func(i int) error {
+		err := t.put(found, want, i)
+		if t.Progress != nil {
+			t.Progress(int(done.Add(1)), len(want.files))
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func TestLockIsHeldByOne(t *testing.T) {
 	var holders, taken atomic.Int32
 	for range runs {
 		wg.Go(func() {
-			target, err := newTarget(out, nil)
+			target, err := newTarget(out, Options{})
 			if err != nil {
 				t.Error(err)
 				return

@@ -1,11 +1,15 @@
 package outdir
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/gob"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -67,7 +71,7 @@ type childRun struct {
 	NoExchange bool // the exchange is refused, as by a file system that has none
 	NoLinks    bool // hard links are refused
 
-	UID int `json:",omitempty"` // user of the process
+	UID int // user of the process
 }
 
 // childResult is what a childRun prints.
@@ -78,7 +82,7 @@ type childResult struct {
 
 func childMain(spec string) int {
 	var run childRun
-	if err := json.Unmarshal([]byte(spec), &run); err != nil {
+	if err := gob.NewDecoder(base64.NewDecoder(base64.StdEncoding, strings.NewReader(spec))).Decode(&run); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -109,12 +113,12 @@ func childMain(spec string) int {
 // that did not.
 func (run childRun) start(t *testing.T) (res childResult, killed bool) {
 	t.Helper()
-	spec, err := json.Marshal(run)
-	if err != nil {
+	var spec bytes.Buffer
+	if err := gob.NewEncoder(&spec).Encode(run); err != nil { // JSON refuses a File
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), childEnv+"="+string(spec))
+	cmd.Env = append(os.Environ(), childEnv+"="+base64.StdEncoding.EncodeToString(spec.Bytes()))
 	cmd.Dir = "/"
 	cmd.Stderr = os.Stderr
 	if run.UID != 0 {

@@ -21,10 +21,10 @@ type target struct {
 	path, parent                string
 	lock, staging, ready, aside string // see the package comment
 
-	op func(op, path string) error // Options.Op
+	Options
 }
 
-func newTarget(dir string, op func(op, path string) error) (*target, error) {
+func newTarget(dir string, options Options) (*target, error) {
 	if dir == "" {
 		return nil, errors.New("output folder has no name: pass -out with one")
 	}
@@ -37,7 +37,7 @@ func newTarget(dir string, op func(op, path string) error) (*target, error) {
 	return &target{
 		name: dir, path: abs, parent: filepath.Clean(parent),
 		lock: beside("lock"), staging: beside("new"), ready: beside("swap"), aside: beside("old"),
-		op: op,
+		Options: options,
 	}, nil
 }
 
@@ -130,8 +130,8 @@ func (t *target) checkTakeover() error {
 
 // do runs one operation that changes the file system, after the hook of the options.
 func (t *target) do(op, path string, f func() error) error {
-	if t.op != nil {
-		if err := t.op(op, path); err != nil {
+	if t.Op != nil {
+		if err := t.Op(op, path); err != nil {
 			return t.fail(op, path, err)
 		}
 	}

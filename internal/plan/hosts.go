@@ -80,9 +80,10 @@ func (m *machine) knownNodes() []spec.Node {
 		return m.names.nodes
 	}
 	m.problems.Noticef(m.Cluster.Spec.Nodes.At, "with more than %d nodes /etc/hosts names the control planes and the machine itself only", MaxHosts)
-	return slices.DeleteFunc(slices.Clone(m.names.nodes), func(n spec.Node) bool {
-		return n.Role.V != spec.ControlPlane && (m.Node == nil || n.Name.V != m.Node.Name.V)
-	})
+	if m.Node == nil || m.IsControlPlane() {
+		return m.names.controlPlanes
+	}
+	return append(slices.Clone(m.names.controlPlanes), *m.Node)
 }
 
 // endpointOrder lists the control planes for the endpoint's name, the machine itself first: clients try the addresses in

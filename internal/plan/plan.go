@@ -49,12 +49,13 @@ func Build(in Input, problems *problem.List) []Machine {
 		return nil
 	}
 	names := clusterNames(in.Cluster)
+	joined := map[string][]byte{}
 	for i, target := range in.Cluster.Targets() {
 		if in.Only != nil && *in.Only != i {
 			continue
 		}
 		m := &machine{
-			Input: in, Target: target, problems: problems, version: version, names: names, authority: authority,
+			Input: in, Target: target, problems: problems, version: version, names: names, authority: authority, joined: joined,
 			profile: in.Profiles[target.Profile.V],
 		}
 		out = append(out, Machine{Config: m.build(), Target: target, Profile: m.profile})
@@ -71,6 +72,8 @@ type machine struct {
 	names     names
 	authority *secrets.Authority
 	profile   *profiles.Profile
+	// joined are the scripts that were put together so far.
+	joined map[string][]byte
 
 	config node.Config
 	conf   conf

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"path"
 	"slices"
 
@@ -17,7 +18,7 @@ func (m *machine) scripts() {
 			steps = append(steps, s)
 		}
 	}
-	script, err := templates.Script(steps)
+	script, err := m.scriptOf(steps)
 	if err != nil {
 		m.problems.Errorf(m.At, "", "the script cannot be put together: %v", err)
 	}
@@ -30,6 +31,17 @@ func (m *machine) scripts() {
 		// The target brings the others.
 		m.unit(node.Unit{Name: u.Name, Contents: u.Contents, Enabled: enabled(u.Name == templates.Target, true)})
 	}
+}
+
+// scriptOf puts a script together once for all machines that need the same steps: a thousand workers share one.
+func (m *machine) scriptOf(steps []templates.Step) ([]byte, error) {
+	key := fmt.Sprint(steps)
+	if script, made := m.joined[key]; made {
+		return script, nil
+	}
+	script, err := templates.Script(steps)
+	m.joined[key] = script
+	return script, err
 }
 
 // scriptPath is where muster.sh lies.

@@ -24,7 +24,6 @@ package cloudinit
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"path"
 	"slices"
 	"strings"
@@ -69,20 +68,20 @@ func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
 	return docs, nil
 }
 
-// encodeConfiguration returns the readable form, or the packed one where the readable one is too large for some platform.
+// encodeConfiguration returns user-data with texts as they are, or packed where that is too large for some platform.
 func encodeConfiguration(cfg node.Config) ([]byte, error) {
-	readable, err := marshal(userDataOf(cfg, readableSize))
-	if err != nil || len(header)+len(readable) <= payload.Limit {
-		return append([]byte(header), readable...), err
-	}
-	whole, err := marshal(userDataOf(cfg, math.MaxInt))
+	body, err := marshal(userDataOf(cfg))
 	if err != nil {
 		return nil, err
 	}
-	if packed := pack(append([]byte(header), whole...)); len(packed) < len(readable) {
+	readable := append([]byte(header), body...)
+	if len(readable) <= payload.Limit {
+		return readable, nil
+	}
+	if packed := pack(readable); len(packed) < len(readable) {
 		return packed, nil
 	}
-	return append([]byte(header), readable...), nil
+	return readable, nil
 }
 
 // refuse reports what Ignition can express and cloud-init cannot.

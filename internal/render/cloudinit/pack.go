@@ -19,13 +19,15 @@ const mimeLine = 76
 
 // pack compresses user-data as a whole. That beats compressing its files one by one: machines' files resemble each other
 // and base64 is paid for once. The files are to be in userData as they are, wherever they can.
-func pack(userData []byte) []byte {
+func pack(userData []byte) []byte { return append([]byte(packedHeader), wrapped(payload.GzipBase64(userData))...) }
+
+// wrapped breaks base64 into lines.
+func wrapped(text string) []byte {
 	var b bytes.Buffer
-	b.WriteString(packedHeader)
-	for body := payload.GzipBase64(userData); body != ""; {
-		n := min(len(body), mimeLine)
-		b.WriteString(body[:n] + "\n")
-		body = body[n:]
+	for text != "" {
+		n := min(len(text), mimeLine)
+		b.WriteString(text[:n] + "\n")
+		text = text[n:]
 	}
 	return b.Bytes()
 }
@@ -36,12 +38,9 @@ func unpack(userData []byte) ([]byte, error) {
 	if !packed {
 		return userData, nil
 	}
-	out, err := payload.FromGzipBase64(strings.ReplaceAll(string(body), "\n", ""))
-	if err != nil {
-		return nil, err
+	text := strings.ReplaceAll(string(body), "\n", "")
+	if !bytes.Equal(body, wrapped(text)) {
+		return nil, fmt.Errorf("the packed part is not in the lines that it was written in")
 	}
-	if !bytes.Equal(pack(out), userData) {
-		return nil, fmt.Errorf("holds more than what was unpacked from it")
-	}
-	return out, nil
+	return payload.FromGzipBase64(text)
 }

@@ -95,8 +95,6 @@ const (
 	encodingGzip   = "gz+b64"
 	// rootOwner is every file's owner while write_files runs; see chownCommands.
 	rootOwner = root + ":" + root
-	// readableSize is the most bytes of a text that readable user-data shows as it is: longer ones are smaller compressed.
-	readableSize = 512
 )
 
 // user is one entry of users: someone, or, when everything is empty, the word default: the image's own user, whom naming
@@ -140,8 +138,7 @@ type metaData struct {
 	LocalHostname text `yaml:"local-hostname,omitempty"`
 }
 
-// userDataOf writes texts of at most readable bytes as they are.
-func userDataOf(cfg node.Config, readable int) userData {
+func userDataOf(cfg node.Config) userData {
 	files := diskFiles(cfg)
 	doc := userData{
 		ManageEtcHosts: false, // Debian's cloud images would write /etc/hosts anew at every boot
@@ -155,15 +152,16 @@ func userDataOf(cfg node.Config, readable int) userData {
 		doc.Hostname, doc.FQDN, doc.PreserveHostname = text(cfg.Hostname), text(cfg.Hostname), new(bool)
 	}
 	for _, f := range files {
-		doc.WriteFiles = append(doc.WriteFiles, writeFileOf(f, readable))
+		doc.WriteFiles = append(doc.WriteFiles, writeFileOf(f))
 	}
 	return doc
 }
 
-func writeFileOf(f diskFile, readable int) writeFile {
+// writeFileOf writes a text as it is.
+func writeFileOf(f diskFile) writeFile {
 	w := writeFile{Path: text(f.path), Permissions: text(fmt.Sprintf("%04o", f.mode)), Owner: rootOwner}
 	switch {
-	case len(f.contents) == 0 || len(f.contents) <= readable && payload.Plain(f.contents):
+	case len(f.contents) == 0 || payload.Plain(f.contents):
 		w.Content = text(f.contents)
 	default:
 		body, compressed := payload.Shorter(f.contents, len(encodingGzip)-len(encodingBase64))

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -94,13 +95,23 @@ func FromGzipBase64(text string) ([]byte, error) {
 	return Gunzip(packed)
 }
 
-// Gunzip returns what one gzip stream holds.
+// Gunzip returns what one gzip stream holds. It is an error if packed holds anything else: a second stream, something
+// behind the first one, or a header with more than GzipBase64 writes.
 func Gunzip(packed []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(packed))
+	rest := bytes.NewReader(packed)
+	r, err := gzip.NewReader(rest)
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(r)
+	r.Multistream(false)
+	if r.Name != "" || r.Comment != "" || len(r.Extra) > 0 || !r.ModTime.IsZero() {
+		return nil, errors.New("the gzip stream's header says more than it should")
+	}
+	out, err := io.ReadAll(r)
+	if err == nil && rest.Len() > 0 {
+		err = errors.New("something follows the gzip stream")
+	}
+	return out, err
 }
 
 // Measure returns the SHA-256, in lower-case hexadecimal, and the size in bytes of what a gzip stream holds, without
