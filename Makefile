@@ -27,6 +27,11 @@ test: test-deps go build tools vet ## install what the tests need and run them
 test-long: test-deps go build tools ## the rendezvous under 500 random schedules (hours)
 	$(MAKE) --no-print-directory test-rendezvous SCHEDULES=500
 
+.PHONY: bench
+bench: test-deps build tools ## time and memory of gen beside cp -r and beside the tools that people use in its place
+	go run ./test/bench -gen bin/gen -butane build/tools/butane
+	$(MAKE) --no-print-directory bench-rendezvous
+
 .PHONY: vet
 vet: go ## check formatting and run go vet
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }

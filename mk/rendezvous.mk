@@ -27,7 +27,7 @@ rendezvous_env = PATH="$(CURDIR)/$(RENDEZVOUS_DIR)/$(1)/bin:$$PATH" CC=rendezvou
 rendezvous_host := $(shell dpkg --print-architecture)
 
 # bin/rendezvous.notices are the licences of the libraries inside, for whoever passes bin/gen or the binaries on.
-.PHONY: rendezvous rendezvous-deps rendezvous-always test-rendezvous
+.PHONY: rendezvous rendezvous-deps rendezvous-always test-rendezvous bench-rendezvous
 rendezvous: $(RENDEZVOUS_ARCHITECTURES:%=bin/rendezvous-%) ## build the control planes' static binary for amd64 and arm64, and the copies that gen embeds
 	@ln -sf rendezvous-$(rendezvous_host) bin/rendezvous
 	@cp $(RENDEZVOUS_DIR)/$(rendezvous_host)/notices bin/rendezvous.notices
@@ -57,6 +57,10 @@ test-rendezvous: $(RENDEZVOUS_DIR)/$(rendezvous_host)/sysroot.stamp | go test-de
 	$(call rendezvous_env,$(rendezvous_host)) go test -race -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' ./internal/rendezvous/...
 	$(call rendezvous_env,$(rendezvous_host)) go test -race -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' -timeout 12h -parallel 4 ./cmd/rendezvous \
 		-args -schedules $(SCHEDULES)
+
+# Without the race detector, which makes everything several times slower.
+bench-rendezvous: $(RENDEZVOUS_DIR)/$(rendezvous_host)/sysroot.stamp | go test-deps ## figures of the rendezvous, each beside a limit
+	$(call rendezvous_env,$(rendezvous_host)) go test -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' -timeout 1h -run '^$$' -bench . -benchtime 1x ./cmd/rendezvous
 
 # Always handed to Go, which knows what changed; what lies in bin is replaced only by different bytes. Go does not look at the libraries when it decides
 # whether to link again: a new sysroot replaces the whole folder, and the old result with it.

@@ -104,7 +104,7 @@ func ip(line string) error { return runLine("ip " + line) }
 
 // site is one cluster of real processes, each machine in a network namespace on one bridge, around a Kubernetes in memory.
 type site struct {
-	t         *testing.T
+	t         testing.TB
 	number    int
 	dir       string
 	authority *secrets.Authority
@@ -124,8 +124,10 @@ type site struct {
 var siteNumbers atomic.Int64
 
 // newSite starts nothing yet. Tests run side by side: they mostly wait.
-func newSite(t *testing.T, planes int) *site {
-	t.Parallel()
+func newSite(t testing.TB, planes int) *site {
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel()
+	}
 	s := &site{t: t, number: int(siteNumbers.Add(1)), dir: t.TempDir(), stopped: make(chan struct{}), clusters: map[string]*clustertest.Kubernetes{}, of: map[string]string{}}
 	var err error
 	if s.authority, err = secrets.Test().Authority("k8s"); err != nil {

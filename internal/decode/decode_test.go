@@ -314,7 +314,7 @@ func checkValues(t *testing.T, f file) {
 	free := map[string]any{"s": "text", "i": int64(1), "f": 1.5, "b": true, "n": nil, "l": []any{int64(1), map[string]any{"k": "v"}}, "e": map[string]any{}}
 	label, _ := f.Labels.Get("a/b")
 	link, _ := f.Links.Get("l1")
-	got := []any{f.Title.V, f.Name.V, f.Mode.V, string(f.Hash.V), f.Port.V, f.Check.V, f.Check.Set, len(f.Words.Items), f.Words.Items[1].V, f.Words.Items[2].V,
+	got := []any{f.Title.V, f.Name.V, f.Mode.V, f.Hash.V.Reveal(), f.Port.V, f.Check.V, f.Check.Set, len(f.Words.Items), f.Words.Items[1].V, f.Words.Items[2].V,
 		f.Items.Items[0].Text.V, f.Items.Items[1].Path.V, f.Items.Items[1].Text.Set, label.V, link.Path.V, f.Patch.V, f.Inner.Size.V}
 	want := []any{"0888", "主机", "nftables", "$6$salt$hash", -1, false, true, 4, "on", "1.10", "two\nlines\n", "/b", false, "c", "/l", free, 3}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -376,7 +376,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	if err != nil || strings.Contains(string(asYAML), "verysecret") {
 		t.Errorf("yaml: %s, %v", asYAML, err)
 	}
-	if string(f.Hash.V) != "$6$verysecret$x" {
+	if f.Hash.V.Reveal() != "$6$verysecret$x" {
 		t.Error("the secret itself is lost")
 	}
 }

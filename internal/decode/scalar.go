@@ -33,7 +33,7 @@ func (v *Value[T]) decode(d *decoder, n *yaml.Node, path string) {
 	case *Secret:
 		var text string
 		text, v.Set = d.text(n, v.At, false)
-		*target = Secret(text)
+		*target = NewSecret(text)
 	case *int:
 		*target, v.Set = d.integer(n, v.At)
 	case *bool:

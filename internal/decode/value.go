@@ -12,7 +12,7 @@ type At = problem.At
 
 // Scalar is what a Value may hold. Strings are taken only from YAML strings: a number or a boolean where a string is
 // meant is a problem, since YAML would have changed it (0888, 1.10, on).
-type Scalar interface{ ~string | ~int | ~bool }
+type Scalar interface{ ~string | ~int | ~bool | Secret }
 
 // Value is one scalar of a file. The zero value is one that nobody has set.
 type Value[T Scalar] struct {
@@ -68,8 +68,20 @@ type Free struct {
 	Set bool
 }
 
-// Secret is a string that never prints and is never encoded by accident; string(s) is the only way to it.
-type Secret string
+// Secret is a string that never prints and is never encoded by accident; Reveal is the only way to it. It holds a pointer
+// because fmt passes Format by where a verb does not fit the value that a Secret lies in.
+type Secret struct{ text *string }
+
+// NewSecret hides a string.
+func NewSecret(text string) Secret { return Secret{&text} }
+
+// Reveal returns the string; empty for the zero value.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 const redacted = "(redacted)"
 

@@ -55,7 +55,7 @@ func (w *walker) walk(v reflect.Value, tag reflect.StructTag) {
 		w.text(x, tag)
 	case *decode.Value[decode.Secret]:
 		if x.Set {
-			w.add(x.At, x.V.String(), func() { x.V += "x" })
+			w.add(x.At, x.V.String(), func() { x.V = decode.NewSecret(x.V.Reveal() + "x") })
 		}
 	case *decode.Value[int]:
 		if x.Set {

@@ -120,7 +120,7 @@ func (m *machine) users() {
 	}
 	for _, u := range m.Users.Items {
 		m.config.Users = append(m.config.Users, node.User{
-			Name: u.Name.V, PasswordHash: string(u.PasswordHash.V), SSHAuthorizedKeys: values(u.SSHAuthorizedKeys),
+			Name: u.Name.V, PasswordHash: u.PasswordHash.V.Reveal(), SSHAuthorizedKeys: values(u.SSHAuthorizedKeys),
 			Groups: values(u.Groups), Shell: "/bin/bash", At: u.At,
 		})
 		if u.Sudo.Set {

@@ -59,7 +59,7 @@ func LoadOrCreate(path string, random io.Reader, now time.Time) (b *Bundle, crea
 	return b, err == nil, err
 }
 
-// create writes a new bundle beside its final name and links it there: link, unlike rename, refuses a name that exists.
+// create writes a new bundle and links it to its name when it is whole: link, unlike rename, refuses a name that exists.
 func create(path string, random io.Reader, now time.Time) (*Bundle, error) {
 	b, err := newBundle(random, now)
 	if err != nil {
@@ -70,12 +70,7 @@ func create(path string, random io.Reader, now time.Time) (*Bundle, error) {
 		return nil, err
 	}
 	folder := filepath.Dir(path)
-	temporary, err := writeTemporary(folder, "."+filepath.Base(path)+".*", text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: cannot be created: %w", path, err)
-	}
-	defer os.Remove(temporary)
-	if err := os.Link(temporary, path); errors.Is(err, fs.ErrExist) {
+	if err := writeNew(path, text); errors.Is(err, fs.ErrExist) {
 		return nil, err
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: cannot be created: %w: name a file on a file system that has permissions and hard links", path, err)
@@ -86,15 +81,16 @@ func create(path string, random io.Reader, now time.Time) (*Bundle, error) {
 	return b, nil
 }
 
-// writeTemporary creates a 0600 file and waits until it is on disk.
-func writeTemporary(folder, pattern string, text []byte) (name string, err error) {
-	f, err := os.CreateTemp(folder, pattern) // 0600
+// writeNamed is writeNew by way of a temporary name beside the final one, which a run that is killed leaves behind.
+func writeNamed(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
 	if err != nil {
-		return "", err
+		return err
 	}
-	_, writeErr := f.Write(text)
-	if err := errors.Join(writeErr, f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
+	defer os.Remove(f.Name())
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
 	}
-	return f.Name(), nil
+	return os.Link(f.Name(), path)
 }

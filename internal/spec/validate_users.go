@@ -137,7 +137,7 @@ var cryptHash = regexp.MustCompile(`^(\$[56]\$(rounds=[0-9]{4,9}\$)?[A-Za-z0-9./
 func rulePasswordHash(v *validator, s Scope) {
 	for _, user := range s.Users.Items {
 		hash := user.PasswordHash
-		if hash.Set && !cryptHash.MatchString(string(hash.V)) {
+		if hash.Set && !cryptHash.MatchString(hash.V.Reveal()) {
 			v.errorf(hash.At, "write the output of mkpasswd -m sha-512, in quotes", "this is no crypt(3) hash by SHA-256, SHA-512, yescrypt or bcrypt")
 		}
 	}

@@ -19,7 +19,9 @@ const mimeLine = 76
 
 // pack compresses user-data as a whole. That beats compressing its files one by one: machines' files resemble each other
 // and base64 is paid for once. The files are to be in userData as they are, wherever they can.
-func pack(userData []byte) []byte { return append([]byte(packedHeader), wrapped(payload.GzipBase64(userData))...) }
+func pack(userData []byte) []byte {
+	return append([]byte(packedHeader), wrapped(payload.GzipBase64(userData))...)
+}
 
 // wrapped breaks base64 into lines.
 func wrapped(text string) []byte {

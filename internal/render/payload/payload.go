@@ -95,7 +95,7 @@ func FromGzipBase64(text string) ([]byte, error) {
 	return Gunzip(packed)
 }
 
-// Gunzip returns what one gzip stream holds. It is an error if packed holds anything else: a second stream, something
+// Gunzip returns what one gzip stream holds, ProgramLimit bytes at most. It is an error if packed holds anything else: a second stream, something
 // behind the first one, or a header with more than GzipBase64 writes.
 func Gunzip(packed []byte) ([]byte, error) {
 	rest := bytes.NewReader(packed)
@@ -107,7 +107,10 @@ func Gunzip(packed []byte) ([]byte, error) {
 	if r.Name != "" || r.Comment != "" || len(r.Extra) > 0 || !r.ModTime.IsZero() {
 		return nil, errors.New("the gzip stream's header says more than it should")
 	}
-	out, err := io.ReadAll(r)
+	out, err := io.ReadAll(io.LimitReader(r, ProgramLimit+1))
+	if err == nil && len(out) > ProgramLimit {
+		return nil, fmt.Errorf("more than %d bytes come out of the gzip stream", ProgramLimit)
+	}
 	if err == nil && rest.Len() > 0 {
 		err = errors.New("something follows the gzip stream")
 	}
