@@ -166,6 +166,9 @@ func TestUnits(t *testing.T) {
 			t.Errorf("%s is a oneshot unit with Restart=", u.Name)
 		}
 	}
+	if !strings.Contains(string(files["muster-rendezvous.service"]), "\nLimitCORE=0\n") {
+		t.Error("a core file of the rendezvous would hold its key")
+	}
 	consumer.SystemdVerify(t, files)
 	for _, bad := range []string{"", "opt/muster", "/opt/my scripts", "/opt/%n", "/opt/a\nb", "/opt/$x"} {
 		if _, err := Units(bad, ""); err == nil {

@@ -21,7 +21,8 @@ const (
 	NewestMinor = 37
 )
 
-var versionPattern = regexp.MustCompile(`^v(\d{1,3})\.(\d{1,3})\.(\d{1,3})$`)
+// versionPattern takes no leading zeros: v1.34.04 is no release, and would be written as another text than the spec's.
+var versionPattern = regexp.MustCompile(`^v(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$`)
 
 // Parse reads vMAJOR.MINOR.PATCH. The error says what to write instead.
 func Parse(text string) (Version, error) {

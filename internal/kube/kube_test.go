@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"": "vMAJOR.MINOR.PATCH", "1.17.4": "vMAJOR.MINOR.PATCH", "v1.17": "vMAJOR.MINOR.PATCH", "v1.34.4-rc.1": "vMAJOR.MINOR.PATCH",
-		"v1.34.4\n": "vMAJOR.MINOR.PATCH", "v1.14.9": "v1.15 to v1.37", "v1.38.0": "v1.15 to v1.37", "v2.0.0": "v1.15 to v1.37", "v1.9999.0": "vMAJOR.MINOR.PATCH",
+		"v1.34.4\n": "vMAJOR.MINOR.PATCH", "v1.034.4": "vMAJOR.MINOR.PATCH", "v1.14.9": "v1.15 to v1.37", "v1.38.0": "v1.15 to v1.37", "v2.0.0": "v1.15 to v1.37", "v1.9999.0": "vMAJOR.MINOR.PATCH",
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Parse(%q) says %v, want %q in it", text, err, want)

@@ -8,6 +8,7 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -42,6 +43,17 @@ type File struct {
 	Name string
 	Data []byte
 }
+
+// errEncoded is why a file is not marshalled.
+var errEncoded = errors.New("a file of a document is written and not encoded: it holds secrets")
+
+// Format names the file without its bytes under every verb: documents hold secrets.
+func (f File) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "file %s, %d bytes", f.Name, len(f.Data))
+}
+
+// MarshalJSON fails.
+func (File) MarshalJSON() ([]byte, error) { return nil, errEncoded }
 
 // Butane is the variant and version of Butane's configuration that an Ignition document is translated from.
 type Butane = ignition.Butane

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -143,7 +144,11 @@ func TestThousandNodes(t *testing.T) {
 
 // FuzzCheck looks for a panic, for a problem without a place, and for one that is no field of the spec.
 func FuzzCheck(f *testing.F) {
-	for _, file := range []string{"testdata/base.yaml", "testdata/valid.yaml", "../../examples/tutorial/cluster.yaml"} {
+	files, err := filepath.Glob("../../test/golden/*/cluster.yaml")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no golden specs: %v", err)
+	}
+	for _, file := range append(files, "testdata/base.yaml", "testdata/valid.yaml", "../../examples/tutorial/cluster.yaml") {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)

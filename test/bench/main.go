@@ -51,8 +51,48 @@ func run(gen, butane string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	if err := sizes(gen, filepath.Join(folder, "sizes")); err != nil {
+		return err
+	}
 	fmt.Printf("\ncp -r copies what gen wrote, on the same disk. The tools were run for at most %d documents, one process each, and their time taken times the rest.\n", tried)
 	return nil
+}
+
+// sizes prints how large documents are: a worker's beside EC2's limit, a control plane's by delivery.
+func sizes(gen, folder string) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\nPROFILE\tDELIVERY\tCONTROL PLANE\tWORKER\tEC2'S LIMIT")
+	for _, c := range []struct{ profile, delivery, document string }{
+		{"debian12-containerd", "embed", "user-data"}, {"debian12-containerd", "media", "user-data"}, {"debian12-containerd", "url", "user-data"},
+		{"flatcar-containerd", "embed", "config.ign"}, {"flatcar-containerd", "url", "config.ign"},
+	} {
+		rendezvous := "  rendezvous: {delivery: " + c.delivery + "}\n  nodes:"
+		if c.delivery == "url" {
+			rendezvous = "  rendezvous: {delivery: url, url: \"https://files.example.com/rendezvous\", sha256: " + strings.Repeat("0", 64) + "}\n  nodes:"
+		}
+		text := strings.NewReplacer("debian12-containerd", c.profile, "  nodes:", rendezvous).Replace(spec(2, 0, 2))
+		into := filepath.Join(folder, c.profile+c.delivery)
+		if err := os.MkdirAll(into, 0o700); err != nil {
+			return err
+		}
+		file, out := filepath.Join(into, "cluster.yaml"), filepath.Join(into, "out")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return err
+		}
+		if _, _, err := timed(exec.Command(gen, "-spec", file, "-out", out)); err != nil {
+			return err
+		}
+		plane, err := os.Stat(filepath.Join(out, "nodes/n0000", c.document))
+		if err != nil {
+			return err
+		}
+		worker, err := os.Stat(filepath.Join(out, "nodes/n0001", c.document))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\n", c.profile, c.delivery, plane.Size(), worker.Size(), 16<<10)
+	}
+	return table.Flush()
 }
 
 // spec is a cluster of nodes, of which three are control planes, and of pools that share the other machines.
