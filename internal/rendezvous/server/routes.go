@@ -301,7 +301,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !errors.As(err, &e) {
 		e = rendezvous.Errorf(rendezvous.CodeInternal, "the rendezvous failed; its log says more")
 		s.Log.Error("a call failed", "call", r.URL.Path, "error", err)
-	} else if cause := errors.Unwrap(e); cause != nil {
+	} else if cause := errors.Unwrap(e); cause != nil && !errors.Is(cause, rendezvous.ErrNoCluster) { // while it waits to join, that is nothing to warn of
 		s.Log.Warn("a call failed", "call", r.URL.Path, "code", e.Code, "error", cause)
 	}
 	status, ok := statuses[e.Code]

@@ -163,17 +163,19 @@ fi
 rm -rf "$STATE/pki"
 }
 ask() {
-local server new=$3.new
+local server new=$3.new text knows known=0
 for server in "${RENDEZVOUS[@]}"; do
 code=$(umask 077 && curl -sS --noproxy '*' -K "$GRANT" --cacert /etc/muster/rendezvous/ca.crt "${CURL_ARGS[@]}" --connect-timeout 3 -m 60 \
--H 'Content-Type: application/json' -d "$2" -o "$new" -w '%{http_code}' "https://$server/v1/$1") || code=000
-# shellcheck disable=SC2034 # the caller shows $message
+-H 'Content-Type: application/json' -d "$2" -o "$new" -w '%{http_code}' "https://$server/v1/$1" 2>"$new.err") || code=000
+text=$(sed -n 's/.*"message":"\([^"]*\)".*/\1/p' "$new" 2>/dev/null) knows=2
 case $code in
 200) put "$new" "$3" && return ;;
-000) message="$server does not answer" ;;
-*) message=$(sed -n 's/.*"message":"\([^"]*\)".*/\1/p' "$new") ;;
+000) text="$server does not answer ($(sed 's/^curl: //; s/ after .* ms//' "$new.err"))" knows=1 ;;
+503) if grep -q '"code":"waiting"' "$new"; then knows=3; fi ;;
 esac
-rm -f "$new"
+# shellcheck disable=SC2034 # the caller shows it
+if ((knows >= known)); then message=$text known=$knows; fi
+rm -f "$new" "$new.err"
 [[ $code == 000 || $code == 5?? ]] || break
 done
 return 1
