@@ -1,6 +1,6 @@
 # Muster. `make` lists the targets. What a target needs of the machine it installs by package name.
 
-include mk/go.mk mk/test-deps.mk mk/tools.mk mk/docs.mk mk/rendezvous.mk
+include mk/go.mk mk/test-deps.mk mk/tools.mk mk/docs.mk mk/rendezvous.mk mk/e2e.mk
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -8,7 +8,7 @@ SHELL := /bin/bash
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
 
 .PHONY: build
 build: go rendezvous ## build bin/gen, which carries the control planes' program
@@ -24,8 +24,9 @@ test: test-deps go build tools vet ## install what the tests need and run them
 	$(MAKE) --no-print-directory test-rendezvous
 
 .PHONY: test-long
-test-long: test-deps go build tools ## the rendezvous under 500 random schedules (hours)
+test-long: test-deps go build tools ## the rendezvous under 500 random schedules, and every end-to-end case (hours)
 	$(MAKE) --no-print-directory test-rendezvous SCHEDULES=500
+	$(MAKE) --no-print-directory e2e-all
 
 .PHONY: bench
 bench: test-deps build tools ## time and memory of gen beside cp -r and beside the tools that people use in its place
@@ -36,6 +37,7 @@ bench: test-deps build tools ## time and memory of gen beside cp -r and beside t
 vet: go ## check formatting and run go vet
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags e2e ./test/e2e
 
 .PHONY: golden
 golden: go ## rewrite test/golden after a change that is meant

@@ -12,7 +12,9 @@ type At = problem.At
 
 // Scalar is what a Value may hold. Strings are taken only from YAML strings: a number or a boolean where a string is
 // meant is a problem, since YAML would have changed it (0888, 1.10, on).
-type Scalar interface{ ~string | ~int | ~bool | Secret }
+type Scalar interface {
+	~string | ~int | ~bool | Secret
+}
 
 // Value is one scalar of a file. The zero value is one that nobody has set.
 type Value[T Scalar] struct {
