@@ -250,6 +250,24 @@ func TestWorkerWaits(t *testing.T) {
 	}
 }
 
+// Of several control planes the one that waits for something itself knows why a worker has to wait; those that are not in the
+// cluster yet, or do not answer, hide that from nobody.
+func TestWorkerSaysTheReasonOfWhoKnows(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/worker"}, "RENDEZVOUS=(10.0.0.1:7443 10.0.0.2:7443 10.0.0.3:7443)\n")
+	workerMachine(m)
+	m.outside("waiting/10.0.0.1", "")
+	m.outside("unavailable/10.0.0.2", "")
+	m.outside("unreachable/10.0.0.3", "")
+	p := m.start(nil, "/bin/bash", runner, "bootstrap")
+	p.waitFor(t, "worker: waiting for the rendezvous: kubeadm init is running on cp1")
+	must(t, os.Remove(filepath.Join(m.base, "standin/waiting/10.0.0.1")))
+	out, err := p.wait()
+	if err != nil || strings.Contains(out, "ask another one") || strings.Contains(out, "does not answer") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // issue is the text of the login screen, if there is one.
 func (m *machine) issue() string {
 	text, err := os.ReadFile(m.path("etc/issue.d/muster.issue"))
