@@ -76,7 +76,7 @@ func BenchmarkLeaseWrite(b *testing.B) {
 	ctx := b.Context()
 	held := rendezvous.Held{Node: w.name, Run: strings.Repeat("ab", 16)}
 	s.eventually(patience, "the join lease", func() error {
-		lease, err := c.AcquireJoin(ctx, rendezvous.Ask{Node: w.name, Machine: "m", Run: held.Run, Attempt: time.Now().UnixNano(), Seen: held.Epoch})
+		lease, err := c.AcquireJoin(ctx, rendezvous.Ask{Node: w.name, Machine: strings.Repeat("cd", 16), Run: held.Run, Attempt: time.Now().UnixNano(), Seen: held.Epoch})
 		var refused *rendezvous.Error
 		if errors.As(err, &refused) && refused.Lease != nil {
 			held.Epoch = refused.Lease.Epoch
@@ -185,7 +185,7 @@ func (s *site) askAs(name, from, call string, want int) error {
 	roots.AppendCertsFromPEM(s.authority.Certificate())
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IP(netip.MustParseAddr(from).AsSlice())}, Timeout: 3 * time.Second}
 	c := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
-	body, err := json.Marshal(rendezvous.Claim{Name: name, Machine: "0123456789abcdef"})
+	body, err := json.Marshal(rendezvous.Claim{Name: name, Machine: strings.Repeat("cd", 16)})
 	if err != nil {
 		return err
 	}
