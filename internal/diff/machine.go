@@ -46,7 +46,7 @@ type Machine struct {
 // machinesMean adds what the changes mean for each machine.
 func (c *comparison) machinesMean() error {
 	for _, m := range c.machines {
-		folder := folderOf(m)
+		folder := m.Folder()
 		effect, err := c.effect(folder)
 		if err != nil {
 			return err
@@ -68,15 +68,8 @@ func (c *comparison) mean(folder string, effect Effect) {
 	c.report.Machines = append(c.report.Machines, Machine{folder, effect, meanings[effect]})
 }
 
-func folderOf(m plan.Machine) string {
-	if m.Config.Pool {
-		return "pools/" + m.Config.Name
-	}
-	return "nodes/" + m.Config.Name
-}
-
 func (c *comparison) wantsMachine(folder string) bool {
-	return slices.ContainsFunc(c.machines, func(m plan.Machine) bool { return folderOf(m) == folder })
+	return slices.ContainsFunc(c.machines, func(m plan.Machine) bool { return m.Folder() == folder })
 }
 
 // effect looks at what the machine boots with: the files of its folder itself. The readable copies below it are for people.

@@ -186,7 +186,7 @@ type explainer struct {
 
 func (e *explainer) explain(data []byte) error {
 	folder, rest, _ := cutMachine(e.out.File)
-	e.index = slices.IndexFunc(e.Machines, func(m plan.Machine) bool { return folderOf(m) == folder })
+	e.index = slices.IndexFunc(e.Machines, func(m plan.Machine) bool { return m.Folder() == folder })
 	if e.index < 0 {
 		return e.served()
 	}
@@ -208,13 +208,6 @@ func cutMachine(file string) (folder, rest string, ok bool) {
 		return "", file, false
 	}
 	return parts[0] + "/" + parts[1], parts[2], true
-}
-
-func folderOf(m plan.Machine) string {
-	if m.Config.Pool {
-		return "pools/" + m.Config.Name
-	}
-	return "nodes/" + m.Config.Name
 }
 
 // place is a place in the spec.

@@ -20,10 +20,7 @@ import (
 func (g *generator) documents() error {
 	encoded := g.encode()
 	for i, m := range g.Machines {
-		folder := path.Join("nodes", m.Config.Name)
-		if m.Config.Pool {
-			folder = path.Join("pools", m.Config.Name)
-		}
+		folder := m.Folder()
 		doc, err := encoded[i].doc, encoded[i].err
 		if err != nil {
 			if !g.blame(err) {

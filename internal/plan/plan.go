@@ -33,6 +33,14 @@ type Machine struct {
 	Profile *profiles.Profile
 }
 
+// Folder is the folder of the output that the machine's document and files are in.
+func (m Machine) Folder() string {
+	if m.Config.Pool {
+		return "pools/" + m.Config.Name
+	}
+	return "nodes/" + m.Config.Name
+}
+
 // Build plans every node and pool of the cluster, in the order of the spec. Problems that only planning can find (a
 // file beside the spec that is not there) are reported at the line that names it.
 func Build(in Input, problems *problem.List) []Machine {

@@ -69,7 +69,7 @@ accept_keys() {
 local i home gpg
 for i in "${!KEY_FILES[@]}"; do
 if [[ -s ${KEY_FILES[i]} ]]; then continue; fi
-home=$(mktemp -d "$RUN/keys.XXXXXX")
+home=$(mktemp -d -p "$RUN")
 gpg=(gpg --homedir "$home" --batch --no-tty --quiet)
 curl -fsSL --retry 3 --connect-timeout 20 -o "$home/fetched" "${KEY_URLS[i]}"
 "${gpg[@]}" --import "$home/fetched" || : # it complains of any key in the file that is odd
