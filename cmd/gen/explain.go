@@ -111,7 +111,7 @@ func (o *options) warnIfStale(tree []outdir.File, name string) {
 		return // gen has not written it yet
 	}
 	i := slices.IndexFunc(tree, func(f outdir.File) bool { return f.Path == name })
-	if i >= 0 && !bytes.Equal(tree[i].Data, onDisk) {
+	if i >= 0 && !bytes.Equal(tree[i].Bytes(), onDisk) {
 		fmt.Fprintf(o.stderr, "gen: %s/%s is not what %s comes to, and what gen would write is explained; gen diff shows the difference\n", o.out, name, o.spec)
 	}
 }

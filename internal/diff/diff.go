@@ -130,7 +130,7 @@ func newComparison(dir string, tree []outdir.File, machines []plan.Machine, writ
 		report: Report{Files: []File{}, Machines: []Machine{}},
 	}
 	for _, f := range tree {
-		c.wanted[f.Path] = f.Data
+		c.wanted[f.Path] = f.Bytes()
 	}
 	for _, e := range written.Files {
 		c.written[e.Path] = e.SHA256

@@ -196,7 +196,7 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	secret := func(text string) ([]outdir.File, []plan.Machine) {
-		tree := append(generated(t).Tree, outdir.File{Path: "nodes/k8s-node1/files/etc/muster/key", Data: []byte("hush " + text + "\n")})
+		tree := append(generated(t).Tree, outdir.File{Path: "nodes/k8s-node1/files/etc/muster/key", Pieces: [][]byte{[]byte("hush " + text + "\n")}})
 		m := plan.Machine{Config: node.Config{Name: "k8s-node1", Files: []node.File{{Path: "/etc/muster/key", Secret: true}}}}
 		return tree, append(generated(t).Machines, m)
 	}
@@ -262,7 +262,7 @@ func TestEditedToWhatIsWanted(t *testing.T) {
 	dir := written(t)
 	changed := generated(t, "192.168.31.128", "192.168.31.228")
 	for _, f := range changed.Tree {
-		if err := os.WriteFile(filepath.Join(dir, f.Path), f.Data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, f.Path), f.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -117,7 +117,7 @@ func (in Input) find(file string) ([]byte, error) {
 	var names []string
 	for _, f := range in.Tree {
 		if f.Path == file {
-			return f.Data, nil
+			return f.Bytes(), nil
 		}
 		names = append(names, f.Path)
 	}

@@ -47,7 +47,7 @@ func lineWith(t *testing.T, in explain.Input, file, text string) int {
 		if f.Path != file {
 			continue
 		}
-		for i, line := range strings.Split(string(f.Data), "\n") {
+		for i, line := range strings.Split(string(f.Bytes()), "\n") {
 			if strings.Contains(line, text) {
 				return i + 1
 			}

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"path"
 	"runtime"
-	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"muster/internal/media"
 	"muster/internal/node"
@@ -55,20 +56,19 @@ type encoded struct {
 // encode encodes all machines on all cores: machines depend on nothing but themselves.
 func (g *generator) encode() []encoded {
 	out := make([]encoded, len(g.Machines))
-	var next, done atomic.Int64
-	var group sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() {
-			for i := next.Add(1) - 1; int(i) < len(out); i = next.Add(1) - 1 {
-				m := g.Machines[i]
-				out[i].doc, out[i].err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
-				if g.options.Progress != nil {
-					g.options.Progress(int(done.Add(1)), len(out))
-				}
+	var done atomic.Int64
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
+	for i, m := range g.Machines {
+		all.Go(func() error {
+			out[i].doc, out[i].err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
+			if g.options.Progress != nil {
+				g.options.Progress(int(done.Add(1)), len(out))
 			}
+			return nil
 		})
 	}
-	group.Wait()
+	_ = all.Wait() // each has its own error
 	return out
 }
 
@@ -76,8 +76,8 @@ func butaneOf(m plan.Machine) render.Butane {
 	return render.Butane{Variant: m.Profile.Butane.Variant.V, Version: m.Profile.Butane.Version.V}
 }
 
-func (g *generator) add(name string, data []byte) {
-	g.Tree = append(g.Tree, outdir.File{Path: name, Data: data})
+func (g *generator) add(name string, pieces ...[]byte) {
+	g.Tree = append(g.Tree, outdir.File{Path: name, Pieces: pieces})
 }
 
 // blame adds what an encoder complained of to the problems, at the lines of the spec that caused it.
@@ -112,7 +112,7 @@ func (g *generator) seed(folder string, m plan.Machine, doc render.Document) err
 	if err != nil {
 		return err
 	}
-	g.add(path.Join(folder, "seed.iso"), iso)
+	g.add(path.Join(folder, "seed.iso"), iso...)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"muster/internal/decode"
 	"muster/internal/kube"
@@ -93,7 +94,8 @@ type generator struct {
 	problems *problem.List
 	options  Options
 	// programs are the builds of the rendezvous by architecture, as far as they were asked for.
-	programs map[string]node.Program
+	programs  map[string]node.Program
+	measuring sync.Mutex
 	// pxe gathers what is served for a network boot.
 	pxe media.PXE
 }

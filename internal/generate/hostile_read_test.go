@@ -257,11 +257,11 @@ func (a atoms) netAtoms(tree []outdir.File) error {
 		var err error
 		switch path.Ext(name) {
 		case ".json":
-			err = a.tree(f.Data, json.Unmarshal)
+			err = a.tree(f.Bytes(), json.Unmarshal)
 		case ".ipxe", ".txt":
-			a.lines(string(f.Data))
+			a.lines(string(f.Bytes()))
 		default:
-			documents[path.Dir(name)] = append(documents[path.Dir(name)], render.File{Name: path.Base(name), Data: f.Data})
+			documents[path.Dir(name)] = append(documents[path.Dir(name)], render.File{Name: path.Base(name), Data: f.Bytes()})
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)

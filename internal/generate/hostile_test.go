@@ -627,7 +627,7 @@ func consumed(t *testing.T, b *base, worst map[string]*trial) {
 	m := nodes[len(nodes)-1]
 	tree := map[string][]byte{}
 	for _, f := range result.Tree {
-		tree[f.Path] = f.Data
+		tree[f.Path] = f.Bytes()
 	}
 	folder := "nodes/" + m.Config.Name + "/"
 	root := t.TempDir()

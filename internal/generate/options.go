@@ -3,8 +3,6 @@ package generate
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 	"muster/internal/node"
 	"muster/internal/plan"
 	"muster/internal/problem"
+	"muster/internal/render/payload"
 	"muster/internal/secrets"
 )
 
@@ -54,6 +53,8 @@ func (g *generator) rendezvous() (plan.Rendezvous, error) {
 
 // program measures the rendezvous of an architecture, once a run.
 func (g *generator) program(architecture string) (node.Program, error) {
+	g.measuring.Lock()
+	defer g.measuring.Unlock()
 	if p, ok := g.programs[architecture]; ok {
 		return p, nil
 	}
@@ -61,16 +62,11 @@ func (g *generator) program(architecture string) (node.Program, error) {
 	if err != nil {
 		return node.Program{}, err
 	}
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	digest, size, err := payload.Measure(compressed, payload.ProgramLimit)
 	if err != nil {
 		return node.Program{}, fmt.Errorf("the rendezvous for %s: %w", architecture, err)
 	}
-	digest := sha256.New()
-	size, err := io.Copy(digest, r)
-	if err != nil {
-		return node.Program{}, fmt.Errorf("the rendezvous for %s: %w", architecture, err)
-	}
-	p := node.Program{Gzip: compressed, SHA256: hex.EncodeToString(digest.Sum(nil)), Size: size}
+	p := node.Program{Gzip: compressed, SHA256: digest, Size: size}
 	g.programs[architecture] = p
 	return p, nil
 }

@@ -57,7 +57,7 @@ func generated(t *testing.T, text string, profiles map[string]string) (map[strin
 	}
 	tree := map[string][]byte{}
 	for _, f := range result.Tree {
-		tree[f.Path] = f.Data
+		tree[f.Path] = f.Bytes()
 	}
 	return tree, problems.Sorted()
 }

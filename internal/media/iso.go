@@ -71,9 +71,12 @@ var (
 // cloud-init finds its NoCloud seed by the label "cidata"; it has 1 to 16
 // letters, digits, ".", "-" or "_". The arguments are left unchanged.
 //
+// The image comes in pieces, one behind the other. Those that hold files are the
+// files' own bytes, so a thousand images take little memory beside their files.
+//
 // A file that cannot be recorded exactly is an error that names the file; all
 // such files are reported together (errors.Join).
-func ISO(volumeID string, files []File) ([]byte, error) {
+func ISO(volumeID string, files []File) ([][]byte, error) {
 	if err := checkVolumeID(volumeID); err != nil {
 		return nil, err
 	}
@@ -129,11 +132,33 @@ func (img *isoImage) layOut() {
 	img.sectors = next
 }
 
-// encode writes every part to the place that layOut gave it.
-func (img *isoImage) encode() []byte {
-	out := make([]byte, int(img.sectors)*sectorSize)
+// zeros are what the system area and the ends of sectors hold. Nobody writes to them.
+var zeros [systemArea * sectorSize]byte
+
+// encode returns the system area, everything that describes the files at the place
+// that layOut gave it, and the files, which come last.
+func (img *isoImage) encode() [][]byte {
+	var pieces, contents [][]byte
+	first := img.sectors // that a file is in
+	for _, n := range img.files {
+		if len(n.data) == 0 {
+			continue
+		}
+		first = min(first, n.sector)
+		contents = append(contents, n.data)
+		if rest := len(n.data) % sectorSize; rest > 0 {
+			contents = append(contents, zeros[:sectorSize-rest])
+		}
+	}
+	pieces = append(pieces, zeros[:], img.describe(int(first)))
+	return append(pieces, contents...)
+}
+
+// describe returns everything between the system area and a sector.
+func (img *isoImage) describe(end int) []byte {
+	out := make([]byte, (end-systemArea)*sectorSize)
 	put := func(sector uint32, data []byte) {
-		copy(out[int(sector)*sectorSize:], data)
+		copy(out[(int(sector)-systemArea)*sectorSize:], data)
 	}
 	for i, t := range img.trees {
 		put(systemArea+uint32(i), t.descriptor(img.volumeID, img.sectors))
@@ -146,11 +171,6 @@ func (img *isoImage) encode() []byte {
 		}
 	}
 	put(systemArea+uint32(len(img.trees)), descriptorHead(descriptorTerminator))
-	for _, n := range img.files {
-		if len(n.data) > 0 {
-			put(n.sector, n.data)
-		}
-	}
 	return out
 }
 

@@ -26,10 +26,10 @@ func largeCluster() []File {
 	var files []File
 	for n := range nodes {
 		root := fmt.Sprintf("nodes/worker-%04d/", n)
-		files = append(files, File{root + "seed.iso", bytesOf(64 << 10)})
+		files = append(files, File{root + "seed.iso", [][]byte{bytesOf(64 << 10)}})
 		for i := range filesPerNode {
 			path := fmt.Sprintf("%sfiles/etc/part-%d/file-%02d", root, i/8, i)
-			files = append(files, File{path, bytesOf(200 + random.IntN(4000))})
+			files = append(files, File{path, [][]byte{bytesOf(200 + random.IntN(4000))}})
 		}
 	}
 	return files
@@ -42,7 +42,7 @@ func BenchmarkWrite1000(b *testing.B) {
 	files := largeCluster()
 	changed := make([]File, len(files))
 	for i, f := range files {
-		changed[i] = File{f.Path, append([]byte("changed "), f.Data...)}
+		changed[i] = File{f.Path, append([][]byte{[]byte("changed ")}, f.Pieces...)}
 	}
 	base, err := os.MkdirTemp(os.Getenv(inNamespaceEnv), "outdir-bench-") // not on the tests' tmpfs
 	if err != nil {

@@ -1,14 +1,18 @@
 package outdir
 
 import (
+	"context"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // maxWorkers bounds the goroutines that read or write files. More than a few gain nothing: they wait for
@@ -22,11 +26,15 @@ func (t *target) build(found *inventory, want *tree) error {
 	for p := range kept {
 		folders[p] = true
 	}
-	if err := t.makeFolder(t.staging); err != nil {
+	workers := maxWorkers
+	if t.Op != nil {
+		workers = 1
+	}
+	if err := t.makeStaging(); err != nil {
 		return err
 	}
-	for _, p := range slices.Sorted(maps.Keys(folders)) { // a folder sorts before its content
-		if err := t.makeFolder(t.in(t.staging, p)); err != nil {
+	for _, level := range byDepth(folders) {
+		if err := parallel(len(level), workers, func(i int) error { return t.makeFolder(t.in(t.staging, level[i])) }); err != nil {
 			return err
 		}
 	}
@@ -35,18 +43,20 @@ func (t *target) build(found *inventory, want *tree) error {
 			return err
 		}
 	}
-	workers := maxWorkers
-	if t.Op != nil {
-		workers = 1
-	}
 	var done atomic.Int64
+	var early sync.WaitGroup
 	err := parallel(len(want.files), workers, func(i int) error {
 		err := t.put(found, want, i)
+		n := int(done.Add(1))
 		if t.Progress != nil {
-			t.Progress(int(done.Add(1)), len(want.files))
+			t.Progress(n, len(want.files))
+		}
+		if n == len(want.files)/2 && workers > 1 && syncIsCheap {
+			early.Go(func() { _ = syncTree(t.staging) }) // so that the one at the end, which tells, has half as much to wait for
 		}
 		return err
 	})
+	early.Wait()
 	if err != nil {
 		return err
 	}
@@ -62,6 +72,19 @@ func (t *target) build(found *inventory, want *tree) error {
 		}
 	}
 	return t.do("sync", t.staging, func() error { return syncTree(t.staging) })
+}
+
+// byDepth sorts folders, those without a folder above them first.
+func byDepth(folders map[string]bool) [][]string {
+	var levels [][]string
+	for _, p := range slices.Sorted(maps.Keys(folders)) {
+		depth := strings.Count(p, "/")
+		for len(levels) <= depth {
+			levels = append(levels, nil)
+		}
+		levels[depth] = append(levels[depth], p)
+	}
+	return levels
 }
 
 // keptFolders returns the folders that stay for the sake of somebody else: their own ones, and those that
@@ -81,14 +104,30 @@ func keptFolders(found *inventory, want *tree) map[string]fs.FileInfo {
 	return kept
 }
 
-// makeFolder makes a folder of exactly mode 0700: mkdir(2) alone is subject to the umask and hands down a
-// setgid bit.
-func (t *target) makeFolder(name string) error {
-	return t.do("mkdir", name, func() error {
-		if err := os.Mkdir(name, folderMode); err != nil {
+// makeStaging makes the staging folder with exactly mode 0700: mkdir(2) alone is subject to the umask and hands down
+// a setgid bit. It also finds out whether the umask takes rights away from the owner.
+func (t *target) makeStaging() error {
+	return t.do("mkdir", t.staging, func() error {
+		if err := os.Mkdir(t.staging, folderMode); err != nil {
 			return err
 		}
-		return os.Chmod(name, folderMode)
+		info, err := os.Lstat(t.staging)
+		if err != nil {
+			return err
+		}
+		t.masked = info.Mode().Perm() != folderMode
+		return os.Chmod(t.staging, folderMode)
+	})
+}
+
+// makeFolder makes a folder of exactly mode 0700 below the staging folder.
+func (t *target) makeFolder(name string) error {
+	return t.do("mkdir", name, func() error {
+		err := os.Mkdir(name, folderMode)
+		if err == nil && t.masked {
+			err = os.Chmod(name, folderMode)
+		}
+		return err
 	})
 }
 
@@ -103,17 +142,19 @@ func (t *target) put(found *inventory, want *tree, i int) error {
 			return err
 		}
 	}
-	return t.writeFile(name, f.Data)
+	return t.writeFile(name, f.Pieces...)
 }
 
-func (t *target) writeFile(name string, data []byte) error {
+func (t *target) writeFile(name string, pieces ...[]byte) error {
 	var f *os.File
 	err := t.do("create", name, func() (err error) {
-		if f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode); err != nil {
+		if f, err = create(name); err != nil {
 			return err
 		}
-		if err = f.Chmod(fileMode); err != nil {
-			f.Close()
+		if t.masked {
+			if err = f.Chmod(fileMode); err != nil {
+				f.Close()
+			}
 		}
 		return err
 	})
@@ -122,8 +163,10 @@ func (t *target) writeFile(name string, data []byte) error {
 	}
 	defer f.Close() // for the way out by an error; a second Close does no harm
 	return t.do("write", name, func() error {
-		if _, err := f.Write(data); err != nil {
-			return err
+		for _, p := range pieces {
+			if _, err := f.Write(p); err != nil {
+				return err
+			}
 		}
 		return f.Close()
 	})
@@ -191,27 +234,15 @@ func copyAttributes(name string, info fs.FileInfo) error {
 // parallel calls f for 0 to n-1 from a few goroutines, and returns an error of one of the calls after which
 // no further one was started.
 func parallel(n, workers int, f func(i int) error) error {
-	var (
-		next   atomic.Int64
-		failed atomic.Bool
-		once   sync.Once
-		first  error
-		wg     sync.WaitGroup
-	)
-	for range min(n, workers) {
-		wg.Go(func() {
-			for !failed.Load() {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				if err := f(i); err != nil {
-					once.Do(func() { first = err })
-					failed.Store(true)
-				}
+	group, failed := errgroup.WithContext(context.Background())
+	group.SetLimit(workers)
+	for i := 0; i < n && failed.Err() == nil; i++ {
+		group.Go(func() error {
+			if failed.Err() != nil {
+				return nil
 			}
+			return f(i)
 		})
 	}
-	wg.Wait()
-	return first
+	return group.Wait()
 }

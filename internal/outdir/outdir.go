@@ -21,13 +21,31 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // File is one file of the tree. It is written with mode 0600 into folders of mode 0700, since documents
 // hold credentials.
 type File struct {
 	Path string // slash-separated and relative, such as "nodes/k8s-master/user-data"
-	Data []byte
+	// Pieces are what the file holds, one behind the other: most of a boot medium is other files.
+	Pieces [][]byte
+}
+
+// Size is the file's size in bytes.
+func (f File) Size() (size int64) {
+	for _, p := range f.Pieces {
+		size += int64(len(p))
+	}
+	return size
+}
+
+// Bytes returns what the file holds in one piece, which is not to be changed.
+func (f File) Bytes() []byte {
+	if len(f.Pieces) == 1 {
+		return f.Pieces[0]
+	}
+	return slices.Concat(f.Pieces...)
 }
 
 // errEncoded is why a file is not marshalled.
@@ -35,7 +53,7 @@ var errEncoded = errors.New("a file of the output folder is written and not enco
 
 // Format names the file without its bytes under every verb, so that a tree that is printed by accident shows no secret.
 func (f File) Format(s fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(s, "file %s, %d bytes", f.Path, len(f.Data))
+	_, _ = fmt.Fprintf(s, "file %s, %d bytes", f.Path, f.Size())
 }
 
 // MarshalJSON fails.

@@ -14,7 +14,7 @@ import (
 )
 
 // text makes a file of the tree.
-func text(path, data string) File { return File{Path: path, Data: []byte(data)} }
+func text(path, data string) File { return File{Path: path, Pieces: [][]byte{[]byte(data)}} }
 
 func mustWrite(t testing.TB, dir string, files ...File) Result {
 	t.Helper()

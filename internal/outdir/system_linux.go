@@ -11,6 +11,9 @@ func exchange(a, b string) error {
 	return unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 }
 
+// syncIsCheap: a second call of syncTree has only what is new to write.
+const syncIsCheap = true
+
 // syncTree has everything below root on the disk. syncfs(2) does it for the whole file system in one go: an
 // fsync for each of a large cluster's tens of thousands of files takes many times as long. Kernels before
 // 5.8 do not report write errors from it.

@@ -58,7 +58,7 @@ func TestDiskFull(t *testing.T) {
 		limit string
 		next  []File
 	}{
-		"blocks": {"size=1m", []File{text("a", "A2"), text("b", "B"), {"nodes/c/seed.iso", bytes.Repeat([]byte("c"), 2<<20)}}},
+		"blocks": {"size=1m", []File{text("a", "A2"), text("b", "B"), {"nodes/c/seed.iso", [][]byte{bytes.Repeat([]byte("c"), 2<<20)}}}},
 		"inodes": {"nr_inodes=300", many},
 	} {
 		for _, serial := range []bool{false, true} {

@@ -75,6 +75,20 @@ func (t *target) tryLock() (f *os.File, err error) {
 	return f, err
 }
 
+// create makes a new file with the mode of files, less the umask. os.OpenFile would try to have the file polled, which
+// takes five more system calls to be refused.
+func create(name string) (*os.File, error) {
+	for {
+		fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, uint32(fileMode))
+		switch {
+		case err == nil:
+			return os.NewFile(uintptr(fd), name), nil
+		case !errors.Is(err, unix.EINTR):
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
+}
+
 // linkRefused says whether err means that this file cannot be hard-linked, rather than that the disk failed.
 // EPERM is also how Linux refuses links to files of other users (fs.protected_hardlinks).
 func linkRefused(err error) bool {

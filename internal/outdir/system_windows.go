@@ -48,6 +48,11 @@ func (t *target) acquire() (release func() error, err error) {
 // exchange is not to be had here; the run then moves the trees one after the other.
 func exchange(a, b string) error { return errors.ErrUnsupported }
 
+// create makes a new file.
+func create(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+}
+
 // linkRefused says whether err means that this file cannot be hard-linked, rather than that the disk failed.
 func linkRefused(err error) bool {
 	return errors.Is(err, windows.ERROR_INVALID_FUNCTION) || errors.Is(err, windows.ERROR_TOO_MANY_LINKS) ||
@@ -65,6 +70,9 @@ func isMountPoint(string) (bool, error) { return false, nil }
 
 // syncFolder does nothing: Windows cannot flush a folder, NTFS journals renames by itself.
 func syncFolder(string) error { return nil }
+
+// syncIsCheap: each call of syncTree goes through all files.
+const syncIsCheap = false
 
 // syncTree has the files below root on the disk, one after the other.
 func syncTree(root string) error {

@@ -21,6 +21,9 @@ type target struct {
 	path, parent                string
 	lock, staging, ready, aside string // see the package comment
 
+	// masked is whether the process's umask takes rights away from the owner, so that every mode has to be set.
+	masked bool
+
 	Options
 }
 

@@ -58,8 +58,11 @@ func (w *tree) digest() error {
 	w.entries = make([]Entry, len(w.files))
 	err := parallel(len(w.files), maxWorkers, func(i int) error {
 		f := w.files[i]
-		sum := sha256.Sum256(f.Data)
-		w.entries[i] = Entry{Path: f.Path, Size: int64(len(f.Data)), SHA256: hex.EncodeToString(sum[:])}
+		sum := sha256.New()
+		for _, p := range f.Pieces {
+			sum.Write(p)
+		}
+		w.entries[i] = Entry{Path: f.Path, Size: f.Size(), SHA256: hex.EncodeToString(sum.Sum(nil))}
 		return nil
 	})
 	if err != nil {

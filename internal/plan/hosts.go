@@ -41,11 +41,10 @@ func (m *machine) identity() conf {
 	c.set("KUBERNETES_VERSION", m.version.String())
 	c.set("ENDPOINT", net.JoinHostPort(m.names.endpointHost, m.names.endpointPort))
 	var nodes []string
-	for _, n := range m.names.nodes {
-		nodes = append(nodes, n.Name.V)
-	}
-	if !m.IsControlPlane() {
-		nodes = nil // a worker may not ask for other nodes
+	if m.IsControlPlane() { // a worker may not ask for other nodes
+		for _, n := range m.names.nodes {
+			nodes = append(nodes, n.Name.V)
+		}
 	}
 	c.setList("NODES", nodes)
 	return c

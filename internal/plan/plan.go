@@ -4,6 +4,11 @@
 package plan
 
 import (
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
 	"muster/internal/kube"
 	"muster/internal/node"
 	"muster/internal/problem"
@@ -44,7 +49,6 @@ func (m Machine) Folder() string {
 // Build plans every node and pool of the cluster, in the order of the spec. Problems that only planning can find (a
 // file beside the spec that is not there) are reported at the line that names it.
 func Build(in Input, problems *problem.List) []Machine {
-	var out []Machine
 	version, err := kube.Parse(in.Cluster.Spec.Kubernetes.Version.V)
 	if err != nil {
 		problems.Errorf(in.Cluster.Spec.Kubernetes.Version.At, "", "%v", err)
@@ -56,18 +60,25 @@ func Build(in Input, problems *problem.List) []Machine {
 		problems.Errorf(name.At, "", "no credentials can be made: %v", err)
 		return nil
 	}
-	names := clusterNames(in.Cluster)
-	joined := map[string][]byte{}
-	for i, target := range in.Cluster.Targets() {
-		if in.Only != nil && *in.Only != i {
-			continue
-		}
-		m := &machine{
-			Input: in, Target: target, problems: problems, version: version, names: names, authority: authority, joined: joined,
-			profile: in.Profiles[target.Profile.V],
-		}
-		out = append(out, Machine{Config: m.build(), Target: target, Profile: m.profile})
+	targets := in.Cluster.Targets()
+	if in.Only != nil {
+		targets = targets[*in.Only : *in.Only+1]
 	}
+	names, joined := clusterNames(in.Cluster), &sync.Map{}
+	out := make([]Machine, len(targets))
+	var all errgroup.Group // machines depend on nothing but themselves
+	all.SetLimit(runtime.GOMAXPROCS(0))
+	for i, target := range targets {
+		all.Go(func() error {
+			m := &machine{
+				Input: in, Target: target, problems: problems, version: version, names: names, authority: authority, joined: joined,
+				profile: in.Profiles[target.Profile.V],
+			}
+			out[i] = Machine{Config: m.build(), Target: target, Profile: m.profile}
+			return nil
+		})
+	}
+	_ = all.Wait() // what is wrong is in problems
 	return out
 }
 
@@ -80,8 +91,8 @@ type machine struct {
 	names     names
 	authority *secrets.Authority
 	profile   *profiles.Profile
-	// joined are the scripts that were put together so far.
-	joined map[string][]byte
+	// joined are the scripts that were put together so far, by what they are made of.
+	joined *sync.Map
 
 	config node.Config
 	conf   conf

@@ -36,12 +36,12 @@ func (m *machine) scripts() {
 // scriptOf puts a script together once for all machines that need the same steps: a thousand workers share one.
 func (m *machine) scriptOf(steps []templates.Step) ([]byte, error) {
 	key := fmt.Sprint(steps)
-	if script, made := m.joined[key]; made {
-		return script, nil
+	if script, made := m.joined.Load(key); made {
+		return script.([]byte), nil
 	}
 	script, err := templates.Script(steps)
-	m.joined[key] = script
-	return script, err
+	made, _ := m.joined.LoadOrStore(key, script)
+	return made.([]byte), err
 }
 
 // scriptPath is where muster.sh lies.

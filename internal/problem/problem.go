@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // At is a place in a spec: the path of a value as a user would write it ("spec.nodes[1].address") and where it starts.
@@ -87,10 +88,11 @@ func (p Problem) place() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// List collects problems. The zero value is ready to use. It is not safe for concurrent use.
+// List collects problems. The zero value is ready to use. Problems may be added from several goroutines at once.
 type List struct {
 	// File is the name given to problems that are added without one.
 	File     string
+	adding   sync.Mutex
 	problems []Problem
 	seen     map[Problem]bool
 }
@@ -100,6 +102,8 @@ func (l *List) Add(p Problem) {
 	if p.File == "" {
 		p.File = l.File
 	}
+	l.adding.Lock()
+	defer l.adding.Unlock()
 	if l.seen[p] {
 		return
 	}
@@ -125,12 +129,12 @@ func (l *List) Noticef(at At, format string, args ...any) {
 	l.Add(Problem{Severity: Notice, At: at, Message: fmt.Sprintf(format, args...)})
 }
 
-// Sorted returns all problems by file, line, column, path, severity and message.
+// Sorted returns all problems by file, line, column, path, severity, message and advice.
 func (l *List) Sorted() []Problem {
 	out := slices.Clone(l.problems)
 	slices.SortStableFunc(out, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
-			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Message, b.Message))
+			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Message, b.Message), cmp.Compare(a.Instead, b.Instead))
 	})
 	return out
 }

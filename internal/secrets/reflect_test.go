@@ -180,7 +180,7 @@ func secretIn(value any) (secret []byte, whole bool) {
 		return []byte(x.PasswordHash), true
 	case outdir.File:
 		if strings.HasSuffix(x.Path, ".key") || strings.HasSuffix(x.Path, "/grant") {
-			secret = x.Data
+			secret = x.Bytes()
 		}
 		return secret, true
 	case render.File:

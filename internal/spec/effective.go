@@ -1,10 +1,6 @@
 package spec
 
-import (
-	"slices"
-
-	"muster/internal/decode"
-)
+import "muster/internal/decode"
 
 // Target is one machine, or one pool, with everything that holds for it: what is said of the cluster, of its role and
 // of itself, the narrower winning.
@@ -22,26 +18,24 @@ func (t Target) IsControlPlane() bool { return t.Role.V == ControlPlane }
 
 // Targets returns the nodes and then the pools of the spec, each with what holds for it, in the order of the file.
 func (c *Cluster) Targets() []Target {
-	var out []Target
+	wide := Scope{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()}
+	controlPlane, worker := lay(wide, c.Spec.ControlPlane), lay(wide, c.Spec.Worker)
+	effective := func(role string, own Scope) Scope {
+		if role == ControlPlane {
+			return lay(controlPlane, own)
+		}
+		return lay(worker, own)
+	}
+	out := make([]Target, 0, len(c.Spec.Nodes.Items)+len(c.Spec.Pools.Items))
 	for i := range c.Spec.Nodes.Items {
 		n := &c.Spec.Nodes.Items[i]
-		out = append(out, Target{Scope: c.effective(n.Role.V, n.Scope), Name: n.Name, Role: n.Role, Node: n})
+		out = append(out, Target{Scope: effective(n.Role.V, n.Scope), Name: n.Name, Role: n.Role, Node: n})
 	}
 	for i := range c.Spec.Pools.Items {
 		p := &c.Spec.Pools.Items[i]
-		out = append(out, Target{Scope: c.effective(p.Role.V, p.Scope), Name: p.Name, Role: p.Role, Pool: p})
+		out = append(out, Target{Scope: effective(p.Role.V, p.Scope), Name: p.Name, Role: p.Role, Pool: p})
 	}
 	return out
-}
-
-// effective lays what is said of the cluster, of a role and of one target over each other.
-func (c *Cluster) effective(role string, own Scope) Scope {
-	wide := Scope{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()}
-	byRole := c.Spec.Worker
-	if role == ControlPlane {
-		byRole = c.Spec.ControlPlane
-	}
-	return lay(lay(wide, byRole), own)
 }
 
 // lay puts a narrower scope over a wider one. A mask that the narrower one says takes the place of the wider one's in
@@ -67,5 +61,11 @@ func (k Kubernetes) machine() MachineKubernetes {
 
 // ControlPlanes returns the control planes of the spec in the order of the file; the first one founds the store of the rendezvous.
 func (c *Cluster) ControlPlanes() []Node {
-	return slices.DeleteFunc(slices.Clone(c.Spec.Nodes.Items), func(n Node) bool { return n.Role.V != ControlPlane })
+	var out []Node
+	for i := range c.Spec.Nodes.Items { // by index: a node is large, and clusters have a thousand
+		if c.Spec.Nodes.Items[i].Role.V == ControlPlane {
+			out = append(out, c.Spec.Nodes.Items[i])
+		}
+	}
+	return out
 }

@@ -38,7 +38,7 @@ func filesOf(r *generate.Result, m plan.Machine) map[string][]byte {
 	out := map[string][]byte{}
 	for _, f := range r.Tree {
 		if rest, ok := strings.CutPrefix(f.Path, folder); ok {
-			out[rest] = f.Data
+			out[rest] = f.Bytes()
 		}
 	}
 	return out

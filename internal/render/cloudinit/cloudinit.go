@@ -27,6 +27,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 
@@ -167,6 +168,13 @@ func links(n node.Network) []node.Link {
 
 // marshal is YAML with an indentation of two.
 func marshal(document any) ([]byte, error) {
+	if user, is := document.(userData); is {
+		return marshalUserData(user)
+	}
+	return marshalYAML(document)
+}
+
+func marshalYAML(document any) ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
@@ -177,4 +185,67 @@ func marshal(document any) ([]byte, error) {
 		return nil, err
 	}
 	return slices.Clip(b.Bytes()), nil
+}
+
+// large is from how many bytes on an entry of write_files is written once for all machines: the script is, and machines' own files never come near.
+const large = 4 << 10
+
+// marshalUserData leaves the large entries of write_files to marshalEntry, since writing their YAML takes most of the time.
+func marshalUserData(user userData) ([]byte, error) {
+	var entries []writeFile
+	user.WriteFiles = slices.Clone(user.WriteFiles)
+	for i, f := range user.WriteFiles {
+		if len(f.Content) >= large {
+			entries = append(entries, f)
+			user.WriteFiles[i] = writeFile{}
+		}
+	}
+	text, err := marshalYAML(user)
+	if err != nil || len(entries) == 0 {
+		return text, err
+	}
+	gap, err := marshalEntry(writeFile{})
+	if err != nil {
+		return nil, err
+	}
+	size := len(text)
+	for _, f := range entries {
+		size += 2 * len(f.Content) // with its indentation
+	}
+	whole := make([]byte, 0, size)
+	for _, f := range entries {
+		before, after, found := bytes.Cut(text, gap) // it begins with a line feed, and no text of a file has a line of so little indentation
+		entry, err := marshalEntry(f)
+		if err != nil || !found {
+			return nil, fmt.Errorf("write_files: %s has no place of its own: %w", f.Path, err)
+		}
+		whole, text = append(append(whole, before...), entry...), after
+	}
+	return append(whole, text...), nil
+}
+
+// marshalled are entries of write_files as YAML, each from the line feed before it to before the one at its end. Their number is bounded, for a program
+// that renders cluster after cluster.
+var marshalled struct {
+	sync.Mutex
+	entries map[writeFile][]byte
+}
+
+func marshalEntry(f writeFile) ([]byte, error) {
+	marshalled.Lock()
+	defer marshalled.Unlock()
+	if entry, known := marshalled.entries[f]; known {
+		return entry, nil
+	}
+	text, err := marshalYAML(map[string][]writeFile{"": {f}})
+	if err != nil {
+		return nil, err
+	}
+	_, entry, _ := bytes.Cut(text, []byte(":"))
+	if len(marshalled.entries)%64 == 0 {
+		marshalled.entries = map[writeFile][]byte{}
+	}
+	entry = bytes.TrimSuffix(entry, []byte("\n"))
+	marshalled.entries[f] = entry
+	return entry, nil
 }

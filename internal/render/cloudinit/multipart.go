@@ -9,6 +9,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/mail"
+	"slices"
 
 	"muster/internal/node"
 )
@@ -66,6 +67,8 @@ func splitPrograms(userData []byte) (configuration []byte, programs []node.Progr
 	if err != nil {
 		return nil, nil, err
 	}
+	var bodies bytes.Buffer // of all parts, which are less than the message
+	bodies.Grow(len(userData) + bytes.MinRead)
 	r := multipart.NewReader(message.Body, parameters["boundary"])
 	for {
 		part, err := r.NextRawPart()
@@ -75,10 +78,11 @@ func splitPrograms(userData []byte) (configuration []byte, programs []node.Progr
 		if err != nil {
 			return nil, nil, err
 		}
-		body, err := io.ReadAll(part)
-		if err != nil {
+		begin := bodies.Len()
+		if _, err := bodies.ReadFrom(part); err != nil {
 			return nil, nil, err
 		}
+		body := slices.Clip(bodies.Bytes()[begin:])
 		switch contentType, _, err := mime.ParseMediaType(part.Header.Get("Content-Type")); {
 		case err != nil:
 			return nil, nil, err

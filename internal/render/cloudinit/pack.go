@@ -26,9 +26,11 @@ func pack(userData []byte) []byte {
 // wrapped breaks base64 into lines.
 func wrapped(text string) []byte {
 	var b bytes.Buffer
+	b.Grow(len(text) + len(text)/mimeLine + 1)
 	for text != "" {
 		n := min(len(text), mimeLine)
-		b.WriteString(text[:n] + "\n")
+		b.WriteString(text[:n])
+		b.WriteByte('\n')
 		text = text[n:]
 	}
 	return b.Bytes()

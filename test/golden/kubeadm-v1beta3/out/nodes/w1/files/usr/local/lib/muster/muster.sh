@@ -517,6 +517,7 @@ child="" rc=0
 trap 'kill ${child:+"$child"} 2>/dev/null; exit 143' TERM INT
 step() { TITLE=$1 ADVICE=$2; }
 in_step() {
+local follower=
 (
 set -eE
 if [[ $1 == RUN ]]; then
@@ -527,9 +528,11 @@ done_already
 fi
 ) >>"$log" 2>&1 </dev/null 9>&- &
 child=$!
+if [[ $1 == RUN ]]; then tail -f -s 0.1 -n +1 --pid="$child" "$log" 3>&- 9>&- & follower=$!; fi
 wait "$child"
 rc=$?
 child=
+if [[ $follower ]]; then wait "$follower"; fi
 }
 report() {
 local line
@@ -554,7 +557,6 @@ status "$LABEL: $TITLE (try $try)"
 : >"$log"
 in_step RUN
 if ((rc == 0)); then in_step CHECK; fi
-cat "$log"
 if ((rc == 0)); then break; fi
 report
 sleep "$delay" 9>&- &
