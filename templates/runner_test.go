@@ -46,6 +46,16 @@ kill -TERM $runner; wait $runner; echo "exit $?"`
 	}
 }
 
+// What a step says reaches the journal while the step works: kubeadm and apt take minutes.
+func TestStepIsFollowed(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/commands-before"}, "COMMANDS_BEFORE=('echo pulling images; until [[ -e /standin/go ]]; do sleep 0.05; done; echo pulled')\n")
+	p := m.start(nil, "/bin/bash", runner, "prepare")
+	p.waitFor(t, "\npulling images\n")
+	m.outside("go", "")
+	p.waitFor(t, "\npulled\nmuster: prepare 1/1 commands-before: done")
+}
+
 // Tries follow each other at 5, 10, 20, … s, 300 s at most; nothing but the pause is shortened here.
 func TestBackOff(t *testing.T) {
 	t.Parallel()

@@ -115,9 +115,6 @@ func unitQuote(text string) string {
 // users plans who may log in; sudo rules are files of their own, so that both formats say them alike.
 func (m *machine) users() {
 	var homes []string
-	if m.IsControlPlane() {
-		homes = append(homes, "root")
-	}
 	for _, u := range m.Users.Items {
 		m.config.Users = append(m.config.Users, node.User{
 			Name: u.Name.V, PasswordHash: u.PasswordHash.V.Reveal(), SSHAuthorizedKeys: values(u.SSHAuthorizedKeys),

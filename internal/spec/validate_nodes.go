@@ -13,7 +13,7 @@ import (
 
 var (
 	nodeTargetRules = []func(*validator, Target){ruleNodeName, ruleHostnameLength, rulePoolName, ruleAliasName, ruleMACSyntax, ruleMACUnicast,
-		ruleDisk, ruleProfileNamed, ruleProfileKnown, rulePoolSize, rulePoolEnd, rulePoolNetwork, ruleLabelKey, ruleLabelValue,
+		ruleDisk, ruleDiskNetBoot, ruleProfileNamed, ruleProfileKnown, rulePoolSize, rulePoolEnd, rulePoolNetwork, ruleLabelKey, ruleLabelValue,
 		ruleKubeletLabel, ruleTaintKey, ruleTaintValue, ruleTaintTwice}
 	nodeClusterRules = []func(*validator){ruleClusterName, ruleSomeNode, ruleSomeControlPlane, ruleEvenControlPlanes, ruleNameTwice, ruleMACTwice, ruleEndpointName}
 )
@@ -180,6 +180,13 @@ var devicePath = regexp.MustCompile(`^/dev/[A-Za-z0-9][A-Za-z0-9._:+-]*(/[A-Za-z
 func ruleDisk(v *validator, t Target) {
 	if t.Node != nil && t.Node.Disk.Set && !devicePath.MatchString(t.Node.Disk.V) {
 		v.errorf(t.Node.Disk.At, "write a device such as /dev/vda or /dev/disk/by-id/...", "%q is no device", t.Node.Disk.V)
+	}
+}
+
+// Rule: a disk is for nodes that boot over the network, which have a mac in a spec with pxe.
+func ruleDiskNetBoot(v *validator, t Target) {
+	if t.Node != nil && t.Node.Disk.Set && !(v.Spec.PXE.BaseURL.Set && t.Node.MAC.Set) {
+		v.warnf(t.Node.Disk.At, "set pxe.baseURL and the node's mac, or leave the disk out", "nothing reads it: only an installer that boots over the network writes to a disk")
 	}
 }
 

@@ -36,8 +36,9 @@ step() { TITLE=$1 ADVICE=$2; }
 
 # in_step CHECK|RUN: in a shell of its own, so that one step changes nothing for the next, with its result in rc. Never
 # call it in a condition: bash would ignore set -e inside. It runs in the background because only then does a signal to
-# the runner act at once.
+# the runner act at once. What a step does goes to the journal while it does it.
 in_step() {
+  local follower=
   (
     set -eE
     if [[ $1 == RUN ]]; then
@@ -48,9 +49,11 @@ in_step() {
     fi
   ) >>"$log" 2>&1 </dev/null 9>&- &
   child=$!
+  if [[ $1 == RUN ]]; then tail -f -s 0.1 -n +1 --pid="$child" "$log" 3>&- 9>&- & follower=$!; fi
   wait "$child"
   rc=$?
   child=
+  if [[ $follower ]]; then wait "$follower"; fi
 }
 
 # report: which step failed, why, what to do, and when it is tried again.
@@ -79,7 +82,6 @@ run_until_done() {
     : >"$log"
     in_step RUN
     if ((rc == 0)); then in_step CHECK; fi
-    cat "$log"
     if ((rc == 0)); then break; fi
     report
     sleep "$delay" 9>&- &
