@@ -11,11 +11,14 @@ E2E_STAMPS :=
 # Which cases e2e-all runs: `make e2e-all CASES=TestC_` for one.
 CASES ?= .
 
-.PHONY: e2e e2e-all e2e-build
+.PHONY: e2e e2e-vm e2e-all e2e-build
 e2e: e2e-build ## boot the tutorial's cluster from blank machines, and wait until it is Ready
 	cd test/e2e && $(E2E_ROOT) ../../$(E2E)/e2e.test -test.v -test.timeout 40m -test.run '^TestA_'
 
-e2e-all: e2e-build ## as e2e, with late, killed, lost and reinstalled machines too (hours)
+e2e-vm: e2e-build $(E2E)/.stamps/disk ## boot one whole machine under QEMU from its disk and seed.iso, in ipvs mode
+	cd test/e2e && $(E2E_ROOT) ../../$(E2E)/e2e.test -test.v -test.timeout 4h -test.run '^TestK_'
+
+e2e-all: e2e-build $(E2E)/.stamps/disk ## as e2e and e2e-vm, with late, killed, lost and reinstalled machines too (hours)
 	cd test/e2e && $(E2E_ROOT) ../../$(E2E)/e2e.test -test.v -test.timeout 12h -test.run '$(CASES)'
 
 e2e-build: rendezvous $(E2E)/.stamps/layer | go
@@ -50,4 +53,9 @@ $(eval $(call e2e_result,base,$(E2E)/base,test/e2e/base.sh,,$(E2E_ROOT) test/e2e
 $(E2E)/.stamps/layer: $(E2E_STAMPS) $(shell find test/e2e/layer test/e2e/images test/e2e/pause test/e2e/web test/e2e/layer.sh -type f) $(call rebuild_if_gone,$(E2E)/layer)
 	for program in pause web images; do CGO_ENABLED=0 go build -buildvcs=false -ldflags '-s -w' -o $(E2E)/bin/$$program ./test/e2e/$$program || exit; done
 	$(E2E_ROOT) test/e2e/layer.sh $(E2E)/bin $(E2E)/base $(E2E)/layer
+	@touch $@
+
+# The disk of the machine under QEMU: root and layer, a kernel, and the images in containerd's store. The layer is newer than the root.
+$(E2E)/.stamps/disk: $(E2E)/.stamps/layer test/e2e/disk.sh $(call rebuild_if_gone,$(E2E)/disk)
+	$(E2E_ROOT) test/e2e/disk.sh $(E2E)/root $(E2E)/layer $(E2E)/disk
 	@touch $@

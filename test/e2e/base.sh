@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks, not installs, what the images of kube-proxy and flannel need besides their program: Debian 12's iptables with its libraries, and a busybox
-# for cp. Must run as root.
+# Unpacks, not installs, what the images of kube-proxy and flannel need besides their program: Debian 12's iptables, and ipset and modprobe for ipvs,
+# with their libraries, and a busybox for cp. Must run as root.
 #
 #   test/e2e/base.sh build/e2e/base
 set -euo pipefail
@@ -12,7 +12,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 rm -rf "$target.new"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! mmdebstrap --quiet --mode=root --variant=extract --include=iptables,busybox-static \
+if ! mmdebstrap --quiet --mode=root --variant=extract --include=iptables,ipset,kmod,busybox-static \
   --dpkgopt='path-exclude=/usr/share/*' --dpkgopt='path-exclude=/usr/lib/*/gconv/*' \
   bookworm "$target.new" "deb [signed-by=$keyring] $mirror bookworm main" >"$log" 2>&1; then
   cat "$log" >&2
@@ -28,6 +28,7 @@ for name in sh cp mkdir; do
 done
 rm -rf "$target.new"/{dev,proc,sys,var,etc/apt,etc/resolv.conf,etc/hostname}
 chroot "$target.new" /usr/sbin/iptables --version >/dev/null
+chroot "$target.new" /sbin/modprobe --version >/dev/null
 chroot "$target.new" /bin/cp --help >/dev/null 2>&1
 mkdir -p "$target.new/tmp"
 
