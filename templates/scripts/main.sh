@@ -36,9 +36,8 @@ step() { TITLE=$1 ADVICE=$2; }
 
 # in_step CHECK|RUN: in a shell of its own, so that one step changes nothing for the next, with its result in rc. Never
 # call it in a condition: bash would ignore set -e inside. It runs in the background because only then does a signal to
-# the runner act at once. What a step does goes to the journal while it does it.
+# the runner act at once. What a step says goes to the journal while it works.
 in_step() {
-  local follower=
   (
     set -eE
     if [[ $1 == RUN ]]; then
@@ -49,11 +48,12 @@ in_step() {
     fi
   ) >>"$log" 2>&1 </dev/null 9>&- &
   child=$!
-  if [[ $1 == RUN ]]; then tail -f -s 0.1 -n +1 --pid="$child" "$log" 3>&- 9>&- & follower=$!; fi
+  if [[ $1 == RUN ]]; then tail -f -s.1 -n+1 --pid=$child "$log" 9>&- & fi
+  local follower=$!
   wait "$child"
   rc=$?
   child=
-  if [[ $follower ]]; then wait "$follower"; fi
+  wait "$follower"
 }
 
 # report: which step failed, why, what to do, and when it is tried again.

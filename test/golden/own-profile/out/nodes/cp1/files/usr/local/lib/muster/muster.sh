@@ -550,7 +550,6 @@ child="" rc=0
 trap 'kill ${child:+"$child"} 2>/dev/null; exit 143' TERM INT
 step() { TITLE=$1 ADVICE=$2; }
 in_step() {
-local follower=
 (
 set -eE
 if [[ $1 == RUN ]]; then
@@ -561,11 +560,12 @@ done_already
 fi
 ) >>"$log" 2>&1 </dev/null 9>&- &
 child=$!
-if [[ $1 == RUN ]]; then tail -f -s 0.1 -n +1 --pid="$child" "$log" 3>&- 9>&- & follower=$!; fi
+if [[ $1 == RUN ]]; then tail -f -s.1 -n+1 --pid=$child "$log" 9>&- & fi
+local follower=$!
 wait "$child"
 rc=$?
 child=
-if [[ $follower ]]; then wait "$follower"; fi
+wait "$follower"
 }
 report() {
 local line
