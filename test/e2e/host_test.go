@@ -44,6 +44,22 @@ func makeNetwork() error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 }
 
+// room is the part of the host's disk that has to be free: kubelets evict pods below 15 % (imagefs.available), and machines write some gigabytes.
+const room = 0.18
+
+func checkRoom() error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(build, &disk); err != nil {
+		return fmt.Errorf("%s: %w", build, err)
+	}
+	if needed := uint64(room * float64(disk.Blocks)); disk.Bavail < needed {
+		const gigabyte = 1e9
+		size := float64(disk.Bsize) / gigabyte
+		return fmt.Errorf("the file system of %s has %.0f GB free and needs %.0f: kubelets would evict their pods", absolute(build), float64(disk.Bavail)*size, float64(needed)*size)
+	}
+	return nil
+}
+
 // hierarchies are the mounted hierarchies of control groups.
 func hierarchies() ([]string, error) {
 	files, err := filepath.Glob(groups + "/*/cgroup.procs")

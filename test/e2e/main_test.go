@@ -58,6 +58,9 @@ func prepareHost() (unlock func(), err error) {
 	if _, err := os.Stat(groups + "/systemd"); err != nil {
 		return nil, fmt.Errorf("the machines' control groups are those of version 1, and %s has none: boot the host with systemd.unified_cgroup_hierarchy=0", groups)
 	}
+	if err := checkRoom(); err != nil {
+		return nil, err
+	}
 	lock, err := os.OpenFile(build+"/lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
