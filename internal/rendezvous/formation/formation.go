@@ -478,10 +478,13 @@ func (f *Formation) clearMissed() {
 
 // recover goes on alone when this is one of two members and the other lost its disk: it says so itself, over mutual TLS, and
 // every other control plane answered that it holds nothing either. Of two voters each has all that was acknowledged.
+//
+// A founder that nobody has joined yet begins anew instead. It may have been killed between writing to its disk that another
+// votes too and telling that one, and raft's C library gives no vote for a member that does not know that it has one.
 func (f *Formation) recover(ctx context.Context, s state) error {
 	// The list of a machine that has just joined may be short; of two control planes there are two members at most.
 	two := len(s.Members) == 2 || len(f.ControlPlanes) == 2
-	if !two || !s.Confirmed {
+	if s.Confirmed && !two {
 		return errors.New("the store has no leader")
 	}
 	answers := f.ask(ctx)
@@ -492,6 +495,10 @@ func (f *Formation) recover(ctx context.Context, s state) error {
 		if a.Holds {
 			return fmt.Errorf("the store has no leader, and %s holds data", name)
 		}
+	}
+	if !s.Confirmed {
+		f.say("the founded store has no leader, and no other control plane has joined it; beginning anew")
+		return f.giveUp(ctx, false)
 	}
 	f.say("the other member of the store lost its disk; going on with what is here, which is all")
 	if err := f.stop(ctx); err != nil {

@@ -147,7 +147,11 @@ func (e engine) Add(_ context.Context, id uint64, address string) error {
 				delete(g.members, old)
 			}
 		}
-		g.members[id], o.group = address, g
+		g.members[id] = address
+		if len(g.members) == 2 && e.h.w.rng.IntN(4) == 0 {
+			return errors.New("killed when the change was on this disk and not yet on the other's") // who has no store gives no vote
+		}
+		o.group = g
 		return nil
 	}
 	return errors.New("the node is not running")
