@@ -27,7 +27,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"gopkg.in/yaml.v3"
 
@@ -215,37 +214,25 @@ func marshalUserData(user userData) ([]byte, error) {
 	whole := make([]byte, 0, size)
 	for _, f := range entries {
 		before, after, found := bytes.Cut(text, gap) // it begins with a line feed, and no text of a file has a line of so little indentation
+		if !found {
+			return nil, fmt.Errorf("write_files: %s has no place of its own", f.Path)
+		}
 		entry, err := marshalEntry(f)
-		if err != nil || !found {
-			return nil, fmt.Errorf("write_files: %s has no place of its own: %w", f.Path, err)
+		if err != nil {
+			return nil, err
 		}
 		whole, text = append(append(whole, before...), entry...), after
 	}
 	return append(whole, text...), nil
 }
 
-// marshalled are entries of write_files as YAML, each from the line feed before it to before the one at its end. Their number is bounded, for a program
-// that renders cluster after cluster.
-var marshalled struct {
-	sync.Mutex
-	entries map[writeFile][]byte
-}
+// marshalled are entries of write_files as YAML, each from the line feed before it to before the one at its end.
+var marshalled payload.Kept[writeFile, []byte]
 
 func marshalEntry(f writeFile) ([]byte, error) {
-	marshalled.Lock()
-	defer marshalled.Unlock()
-	if entry, known := marshalled.entries[f]; known {
-		return entry, nil
-	}
-	text, err := marshalYAML(map[string][]writeFile{"": {f}})
-	if err != nil {
-		return nil, err
-	}
-	_, entry, _ := bytes.Cut(text, []byte(":"))
-	if len(marshalled.entries)%64 == 0 {
-		marshalled.entries = map[writeFile][]byte{}
-	}
-	entry = bytes.TrimSuffix(entry, []byte("\n"))
-	marshalled.entries[f] = entry
-	return entry, nil
+	return marshalled.Get(f, func() ([]byte, error) {
+		text, err := marshalYAML(map[string][]writeFile{"": {f}})
+		_, entry, _ := bytes.Cut(text, []byte(":"))
+		return bytes.TrimSuffix(entry, []byte("\n")), err
+	})
 }

@@ -127,12 +127,8 @@ func Gunzip(packed []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// measured keeps what Measure found, by the digest of the stream: all control planes carry the same program. It is bounded, as is the time that Measure
-// would take again.
-var measured struct {
-	sync.Mutex
-	programs map[[sha256.Size]byte]program
-}
+// measured is what Measure found, by the digest of the stream: all control planes carry the same program.
+var measured Kept[[sha256.Size]byte, program]
 
 type program struct {
 	digest string
@@ -142,18 +138,9 @@ type program struct {
 // Measure returns the SHA-256, in lower-case hexadecimal, and the size in bytes of what a gzip stream holds, without
 // keeping it. It is an error if that is more than most bytes.
 func Measure(packed []byte, most int64) (digest string, size int64, err error) {
-	measured.Lock()
-	defer measured.Unlock()
-	stream := sha256.Sum256(packed)
-	p, known := measured.programs[stream]
-	if !known {
-		if p, err = measure(packed, most); err != nil {
-			return "", 0, err
-		}
-		if len(measured.programs)%16 == 0 {
-			measured.programs = map[[sha256.Size]byte]program{}
-		}
-		measured.programs[stream] = p
+	p, err := measured.Get(sha256.Sum256(packed), func() (program, error) { return measure(packed, most) })
+	if err != nil {
+		return "", 0, err
 	}
 	if p.size > most {
 		return "", 0, fmt.Errorf("holds more than %d bytes", most)
