@@ -16,6 +16,8 @@ cloud_final_modules: [write-files-deferred]
 """
 STAGES = [["init", "--local"], ["init"], ["modules", "--mode=config"], ["modules", "--mode=final"]]
 LOG = "/var/log/cloud-init.log"
+# The network is cut off, and cloud-init told not to configure it. This is its mark of having done so in this boot, which documents look for.
+NETWORK_APPLIED = "/run/cloud-init/sem/apply_network_config.once"
 
 
 def run(stage):
@@ -40,6 +42,8 @@ with open("/run/consumer/cloud.cfg", "w") as f:
 # Of a boot before this one, in the same root.
 if os.path.exists(LOG):
     os.remove(LOG)
+os.makedirs(os.path.dirname(NETWORK_APPLIED), exist_ok=True)
+open(NETWORK_APPLIED, "w").close()
 failed = [" ".join(stage) for stage in STAGES if run(stage) != 0]
 with open(LOG) as log, open("/run/consumer/log", "a") as everything:
     for line in log:

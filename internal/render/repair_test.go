@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,22 +88,99 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// runBootCmd does what cloud-init does with bootcmd: every command with each word in single quotes, in one script.
+// networkApplied is what cloud-init leaves in the boot in which it wrote the network's files.
+const networkApplied = "mkdir -p /run/cloud-init/sem\n: >/run/cloud-init/sem/apply_network_config.once\n"
+
+// runBootCmd runs the bootcmd of a machine whose network was set up in this boot.
 func runBootCmd(t *testing.T, root string, userData []byte) {
+	t.Helper()
+	if out := inRoot(t, root, "/bin/sh", "-c", networkApplied+bootScript(t, userData)); out != "" {
+		t.Errorf("bootcmd said %s", out)
+	}
+}
+
+// bootScript is what cloud-init makes of bootcmd: every command with each word in single quotes, in one script.
+func bootScript(t *testing.T, userData []byte) string {
 	t.Helper()
 	var doc struct {
 		BootCmd [][]string `yaml:"bootcmd"`
 	}
 	check(t, yaml.Unmarshal(userData, &doc))
-	script := "#!/bin/sh\n"
+	var script strings.Builder
 	for _, command := range doc.BootCmd {
 		for _, word := range command {
-			script += "'" + strings.ReplaceAll(word, "'", `'\''`) + "' "
+			script.WriteString("'" + strings.ReplaceAll(word, "'", `'\''`) + "' ")
 		}
-		script += "\n"
+		script.WriteString("\n")
 	}
-	if out := inRoot(t, root, "/bin/sh", "-c", script); out != "" {
-		t.Errorf("bootcmd said %s", out)
+	return script.String()
+}
+
+// TestNetworkLost boots machines whose cloud-init has or has not written the network's files. ip, systemctl and sleep are stand-ins.
+func TestNetworkLost(t *testing.T) {
+	const (
+		record  = "var/lib/cloud/data/instance-id"
+		attempt = marks + "/muster_network"
+		said    = "muster: this machine has no network of its own: starting again, to have it set up\n"
+		own     = "10.0.0.5 192.168.7.5"
+	)
+	static := small()
+	static.Network = &node.Network{Ethernets: []node.Ethernet{
+		{Link: node.Link{Name: "eth1", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.7.5/24")}}},
+		{Link: node.Link{Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}}},
+	}}
+	for name, c := range map[string]struct {
+		cfg          node.Config
+		has, before  string
+		done, starts bool
+	}{
+		"all addresses":                    {cfg: static, has: own},
+		"one address of two":               {cfg: static, has: "10.0.0.5", starts: true},
+		"another address":                  {cfg: static, has: "10.0.0.50 192.168.7.5", starts: true},
+		"none":                             {cfg: static, starts: true},
+		"none written in this boot":        {cfg: static, before: networkApplied},
+		"none but done":                    {cfg: static, done: true},
+		"none for the third time":          {cfg: static, before: "printf '\\n\\n' >/" + attempt + "\n", starts: true},
+		"none for the fourth time":         {cfg: static, before: "printf '\\n\\n\\n' >/" + attempt + "\n"},
+		"none and no ip program":           {cfg: static, before: "PATH=/only\n"},
+		"none until the last second":       {cfg: static, before: "echo 29 >/left\n", has: own},
+		"DHCP answered":                    {cfg: small(), has: "10.0.0.77"},
+		"DHCP did not answer":              {cfg: small(), starts: true},
+		"DHCP did not answer in this boot": {cfg: small(), before: networkApplied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, c.cfg), render.UserData)
+			write(t, root, record, "consumer\n")
+			write(t, root, marks+"/config_other", "")
+			check(t, os.Symlink("instances/consumer", filepath.Join(root, "var/lib/cloud/instance")))
+			if c.done {
+				write(t, root, doneFile, "")
+			}
+			write(t, root, "addresses", strings.ReplaceAll(c.has, " ", "\n"))
+			for program, script := range map[string]string{
+				"ip":        `[ ! -s /left ] || exit 1; case "$*" in *' to '*) grep -Fx "${5:-}" /addresses ;; *) cat /addresses ;; esac`,
+				"systemctl": `[ "$1" != reboot ] || echo again >>/started`,
+				"sleep":     `[ ! -s /left ] || { read -r n </left; [ $n = 1 ] && : >/left || echo $((n - 1)) >/left; }`,
+			} {
+				write(t, root, "usr/local/bin/"+program, "#!/bin/sh\n"+script+"\n")
+				check(t, os.Chmod(filepath.Join(root, "usr/local/bin", program), 0o755))
+			}
+			check(t, os.Mkdir(filepath.Join(root, "only"), 0o755))
+			for _, program := range []string{"sh", "sync", "rm", "stat", "cat", "sha256sum", "seq", "wc"} {
+				check(t, os.Symlink("/usr/bin/"+program, filepath.Join(root, "only", program)))
+			}
+			out := inRoot(t, root, "/bin/sh", "-c", "PATH=/usr/local/bin:/usr/bin:/bin\n"+c.before+bootScript(t, userData))
+			started, _ := os.ReadFile(filepath.Join(root, "started"))
+			_, err := os.Stat(filepath.Join(root, record))
+			wantOut, wantStarted := "", ""
+			if c.starts {
+				wantOut, wantStarted = said, "again\n"
+			}
+			if out != wantOut || string(started) != wantStarted || os.IsNotExist(err) != c.starts {
+				t.Errorf("bootcmd said %q, started again %q, the record: %v", out, started, err)
+			}
+		})
 	}
 }
 

@@ -117,6 +117,38 @@ func TestE_PowerCuts(t *testing.T) {
 	}
 }
 
+// A worker loses its power in the moment in which cloud-init has recorded that it knows the machine and not yet written the network's files.
+// It never does that again by itself.
+func TestE_CutBeforeNetwork(t *testing.T) {
+	c := newCluster(t, "tutorial.yaml")
+	m := c.machine("k8s-node1")
+	for tries := 1; ; tries++ {
+		c.boot("k8s-node1")
+		for end := time.Now().Add(patience); !m.has("var/lib/cloud/data/instance-id"); time.Sleep(100 * time.Microsecond) {
+			if time.Now().After(end) {
+				t.Fatal("cloud-init does not record the machine")
+			}
+		}
+		m.cut(t)
+		if !m.has("etc/systemd/network/10-cloud-init-host0.network") {
+			break
+		}
+		if tries == 20 {
+			t.Fatal("the power never went before the network's files were written")
+		}
+		m.wipe(t)
+	}
+	c.boot("k8s-master", "k8s-node1", "k8s-node2")
+	c.ready("k8s-master", "k8s-node1", "k8s-node2")
+	c.oneInit()
+	c.nginx(1)
+	console, err := os.ReadFile(filepath.Join(m.kept, "console"))
+	must(t, err)
+	if !strings.Contains(string(console), "this machine has no network of its own: starting again") {
+		t.Fatal("k8s-node1 did not have to start again: the case shows nothing")
+	}
+}
+
 // The control plane that founded the cluster is lost for good. The others go on, and let a new worker in.
 func TestF_FounderLost(t *testing.T) {
 	c := newCluster(t, "three-control-planes.yaml")

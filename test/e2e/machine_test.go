@@ -71,8 +71,10 @@ func (m *machine) boot(t *testing.T) {
 	m.mountDisk(t)
 	members, err := makeGroup(groupOfAll + "/" + m.name)
 	must(t, err)
-	// The shell moves itself into the machine's control groups before it becomes the machine.
-	enter := `for file; do case $file in --) shift; break ;; esac; echo $$ >"$file" || exit; shift; done; exec "$@"`
+	// The shell moves itself into the machine's control groups. It starts a machine again that asks for that, which nspawn says by its exit status.
+	enter := `for file; do case $file in --) shift; break ;; esac; echo $$ >"$file" || exit; shift; done
+trap : TERM
+while "$@"; [ $? = 133 ]; do echo '--- starts again'; done`
 	m.host = exec.Command("/bin/sh", append(append([]string{"-c", enter, "machine"}, members...), m.nspawn()...)...)
 	m.host.Env = append(os.Environ(), "SYSTEMD_NSPAWN_API_VFS_WRITABLE=1")
 	m.host.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -167,7 +169,7 @@ func (m *machine) stop(t *testing.T) {
 	if !m.running() {
 		return
 	}
-	must(t, m.host.Process.Signal(syscall.SIGTERM))
+	must(t, syscall.Kill(-m.host.Process.Pid, syscall.SIGTERM)) // the shell, which waits, and nspawn
 	select {
 	case <-m.ended:
 	case <-time.After(3 * time.Minute):
@@ -186,7 +188,22 @@ func (m *machine) cut(t *testing.T) {
 	must(t, killGroup(groupOfAll+"/"+m.name))
 	<-m.ended
 	must(t, removeGroups(groupOfAll+"/"+m.name))
+	m.unplug(t)
 	m.host = nil
+}
+
+// unplug waits until the kernel has taken away the cable of a machine that is no more: the next one has the same name.
+func (m *machine) unplug(t *testing.T) {
+	t.Helper()
+	cable := "/sys/class/net/vb-" + m.name
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(cable); errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s of a machine that is off does not go", cable)
+		}
+	}
 }
 
 // wipe replaces the disk of a machine that is off by a blank one.

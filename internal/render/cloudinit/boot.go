@@ -11,8 +11,16 @@ import (
 	"muster/internal/node"
 )
 
-// repairScript runs at every boot before write_files, through /bin/sh with the arguments of repairCommand. While the
-// file $done is missing, it compares the modes and bytes of all files, in order, with their digest, and asks whether the
+// repairScript runs at every boot before write_files, through /bin/sh with the arguments of repairCommand, and does nothing
+// once the file $done is there. It has two parts.
+//
+// First the network. cloud-init writes the network's files once, after it has recorded that it knows this instance, and a
+// cut between the two leaves a machine that it never gives a network. The mark in /run says that they were written in
+// this boot (cloud-init from 21.3 on). Without it, and when half a minute brings not all of the machine's own addresses,
+// or no address at all, the record is taken away and the machine starts again as for the first time. That can be wrong, when
+// a cable is out or DHCP is silent, so it happens three times at most.
+//
+// Then the files. It compares the modes and bytes of all files, in order, with their digest, and asks whether the
 // first unit is enabled, which is the last thing that runcmd does. On a difference it takes away the marks of the modules
 // that made all this, so that cloud-init runs them again later in this boot. It ends well in any case: cloud-init would
 // only report a failure, and nothing in it is worse than not repairing.
@@ -21,15 +29,35 @@ import (
 // hostname, which stops it before bootcmd when a cut left it empty.
 //
 // The names of marks are those of every cloud-init from 19.4 on: config_ and the module, in instance/sem.
-const repairScript = `done=$1 start=$2 digest=$3
-shift 3
+const repairScript = `done=$1 start=$2 digest=$3 addresses=$4
+shift 4
 [ ! -e "$done" ] || exit 0
 sync
+cd /var/lib/cloud/instance/sem || exit 0
+lost() {
+  for address in $addresses; do
+    [ "$(ip -o address show to "$address")" ] || return 0
+  done
+  [ ! "$(ip -o address show scope global)" ]
+}
+comes() {
+  for _ in $(seq 30); do
+    lost || return 0
+    sleep 1
+  done
+  return 1
+}
+if [ ! -e /run/cloud-init/sem/apply_network_config.once ] && command -v ip >/dev/null && ! comes &&
+  echo >>muster_network && [ "$(wc -l <muster_network)" -le 3 ]; then
+  echo "muster: this machine has no network of its own: starting again, to have it set up"
+  rm -f /var/lib/cloud/data/instance-id
+  sync
+  systemctl reboot && sleep 300
+fi
 found=$( (stat -L -c %a -- "$@"; cat -- "$@") 2>/dev/null | sha256sum)
 if [ "${found%% *}" = "$digest" ] && systemctl -q is-enabled "$start" 2>/dev/null; then
   exit 0
 fi
-cd /var/lib/cloud/instance/sem || exit 0
 rm -f config_write_files config_set_hostname config_users_groups config_runcmd config_scripts_user
 exit 0
 `
@@ -46,11 +74,25 @@ func shell(script, name string, args ...string) command {
 }
 
 func repairCommand(cfg node.Config, files []diskFile) command {
-	args := []string{cfg.Done, cfg.Start, digest(files)}
+	args := []string{cfg.Done, cfg.Start, digest(files), addresses(cfg.Network)}
 	for _, f := range files {
 		args = append(args, f.path)
 	}
 	return shell(repairScript, "repair", args...)
+}
+
+// addresses are the static addresses of a network, without their prefixes, with blanks between.
+func addresses(n *node.Network) string {
+	var all []string
+	if n != nil {
+		for _, l := range links(*n) {
+			for _, a := range l.Addresses {
+				all = append(all, a.Addr().String())
+			}
+		}
+	}
+	slices.Sort(all) // interfaces have no order when they are read back
+	return strings.Join(all, " ")
 }
 
 // digest is the SHA-256, in hexadecimal, of what repairScript reads: the octal modes, one a line, then all bytes. One
@@ -122,6 +164,7 @@ func chownCommands(files []diskFile) []command {
 // boot is what bootcmd and runcmd say, read back.
 type boot struct {
 	done, start, digest string
+	addresses           string
 	paths               []string
 	owners              map[string]string
 	on, off, masked     []string
@@ -132,11 +175,11 @@ type boot struct {
 func readBoot(bootCmd, runCmd []command) (boot, error) {
 	b := boot{owners: map[string]string{}}
 	repair := shell(repairScript, "repair")
-	if len(bootCmd) != 1 || !hasPrefix(bootCmd[0], repair) || len(bootCmd[0]) < len(repair)+3 {
+	if len(bootCmd) != 1 || !hasPrefix(bootCmd[0], repair) || len(bootCmd[0]) < len(repair)+4 {
 		return boot{}, fmt.Errorf("bootcmd is not the repair of a cut write")
 	}
 	args := textStrings(bootCmd[0][len(repair):])
-	b.done, b.start, b.digest, b.paths = args[0], args[1], args[2], args[3:]
+	b.done, b.start, b.digest, b.addresses, b.paths = args[0], args[1], args[2], args[3], args[4:]
 	var stopped, started []string
 	steps := []struct {
 		prefix command

@@ -7,9 +7,10 @@
 //
 //  0. Every boot, and before anything else, programs put themselves in their places as long as the machine is not done:
 //     they are parts of their own in user-data, because YAML's reader would take seconds for them. See program.
-//  1. Every boot, bootcmd compares the files with what the document says and, as long as the machine is not done, makes
-//     cloud-init repeat the modules below when anything is missing: cloud-init marks a module as run before running it
-//     and syncs nothing, so it would never repair a cut by itself.
+//  1. Every boot, as long as the machine is not done, bootcmd starts a machine again whose network's files cloud-init was
+//     kept from writing. It then compares the files with what the document says, and makes cloud-init repeat the modules
+//     below when anything is missing: cloud-init marks a module as run before running it and syncs nothing, so it would
+//     never repair a cut by itself.
 //  2. write_files writes the files and the units, all owned by root: it runs before users exist.
 //  3. The static hostname is set, then the users are made.
 //  4. runcmd gives files to their owners, reloads systemd, applies the units' states and starts the first unit. Enabling

@@ -39,7 +39,7 @@ func Read(docs Documents) (node.Config, error) {
 	if err := unmarshal(docs.MetaData, &meta); err != nil {
 		return node.Config{}, fmt.Errorf("meta-data: %w", err)
 	}
-	cfg, err := user.config()
+	cfg, awaited, err := user.config()
 	if err != nil {
 		return node.Config{}, fmt.Errorf("user-data: %w", err)
 	}
@@ -51,15 +51,17 @@ func Read(docs Documents) (node.Config, error) {
 		return node.Config{}, fmt.Errorf("meta-data: local-hostname %q is not user-data's hostname %q", meta.LocalHostname, cfg.Hostname)
 	}
 	cfg.InstanceID = string(meta.InstanceID)
-	if docs.NetworkConfig == nil {
-		return cfg, nil
+	if docs.NetworkConfig != nil {
+		var network networkConfig
+		if err := unmarshal(docs.NetworkConfig, &network); err != nil {
+			return node.Config{}, fmt.Errorf("network-config: %w", err)
+		}
+		if cfg.Network, err = network.network(); err != nil {
+			return node.Config{}, fmt.Errorf("network-config: %w", err)
+		}
 	}
-	var network networkConfig
-	if err := unmarshal(docs.NetworkConfig, &network); err != nil {
-		return node.Config{}, fmt.Errorf("network-config: %w", err)
-	}
-	if cfg.Network, err = network.network(); err != nil {
-		return node.Config{}, fmt.Errorf("network-config: %w", err)
+	if awaited != addresses(cfg.Network) {
+		return node.Config{}, fmt.Errorf("user-data: bootcmd waits for other addresses than network-config gives")
 	}
 	return cfg, nil
 }
@@ -80,34 +82,35 @@ func unmarshal[T any](document []byte, into *T) error {
 	return nil
 }
 
-func (doc userData) config() (node.Config, error) {
+// config is the configuration but for its network, and the addresses that bootcmd waits for.
+func (doc userData) config() (cfg node.Config, awaited string, err error) {
 	b, err := readBoot(doc.BootCmd, doc.RunCmd)
 	if err != nil {
-		return node.Config{}, err
+		return node.Config{}, "", err
 	}
-	cfg := node.Config{Hostname: string(doc.Hostname), Start: b.start, Done: b.done}
+	cfg = node.Config{Hostname: string(doc.Hostname), Start: b.start, Done: b.done}
 	if doc.FQDN != doc.Hostname || (doc.Hostname != "") != (doc.PreserveHostname != nil) || doc.ManageEtcHosts {
-		return node.Config{}, fmt.Errorf("hostname, fqdn, preserve_hostname and manage_etc_hosts do not fit together")
+		return node.Config{}, "", fmt.Errorf("hostname, fqdn, preserve_hostname and manage_etc_hosts do not fit together")
 	}
 	if cfg.Users, err = doc.users(); err != nil {
-		return node.Config{}, err
+		return node.Config{}, "", err
 	}
 	files, err := doc.files(b)
 	if err != nil {
-		return node.Config{}, err
+		return node.Config{}, "", err
 	}
 	units := newUnitReader(b)
 	for _, f := range files {
 		if name, isUnit := strings.CutPrefix(f.path, unitFolder+"/"); isUnit {
 			if err := units.add(name, f); err != nil {
-				return node.Config{}, err
+				return node.Config{}, "", err
 			}
 			continue
 		}
 		cfg.Files = append(cfg.Files, node.File{Path: f.path, Mode: fs.FileMode(f.mode), Owner: f.owner, Group: f.group, Contents: f.contents})
 	}
 	cfg.Units = units.all()
-	return cfg, nil
+	return cfg, b.addresses, nil
 }
 
 // files reads write_files and the owners that runcmd sets afterwards, and holds them against the paths and the digest of
