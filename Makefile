@@ -25,7 +25,8 @@ test: test-deps go build tools vet ## install what the tests need and run them
 
 .PHONY: test-long
 test-long: test-deps go build tools ## the rendezvous under 500 random schedules, and every end-to-end case (hours)
-	$(MAKE) --no-print-directory test-rendezvous SCHEDULES=500
+	$(MAKE) --no-print-directory test-rendezvous
+	$(MAKE) --no-print-directory test-schedules SCHEDULES=500
 	$(MAKE) --no-print-directory e2e-all
 
 .PHONY: bench

@@ -27,7 +27,7 @@ rendezvous_env = PATH="$(CURDIR)/$(RENDEZVOUS_DIR)/$(1)/bin:$$PATH" CC=rendezvou
 rendezvous_host := $(shell dpkg --print-architecture)
 
 # bin/rendezvous.notices are the licences of the libraries inside, for whoever passes bin/gen or the binaries on.
-.PHONY: rendezvous rendezvous-deps rendezvous-always test-rendezvous bench-rendezvous
+.PHONY: rendezvous rendezvous-deps rendezvous-always test-rendezvous test-schedules bench-rendezvous
 rendezvous: $(RENDEZVOUS_ARCHITECTURES:%=bin/rendezvous-%) ## build the control planes' static binary for amd64 and arm64, and the copies that gen embeds
 	@ln -sf rendezvous-$(rendezvous_host) bin/rendezvous
 	@cp $(RENDEZVOUS_DIR)/$(rendezvous_host)/notices bin/rendezvous.notices
@@ -58,7 +58,12 @@ test-rendezvous: $(RENDEZVOUS_DIR)/$(rendezvous_host)/sysroot.stamp | go test-de
 	$(call rendezvous_env,$(rendezvous_host)) go test -race -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' -timeout 12h -parallel 4 ./cmd/rendezvous \
 		-args -schedules $(SCHEDULES)
 
-# Without the race detector, which makes everything several times slower.
+# Many more schedules, without the race detector, which makes everything several times slower and has seen the first of them.
+test-schedules: $(RENDEZVOUS_DIR)/$(rendezvous_host)/sysroot.stamp | go test-deps ## put clusters of the rendezvous through SCHEDULES random schedules
+	$(call rendezvous_env,$(rendezvous_host)) go test -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' -timeout 12h -parallel 6 -v -run '^TestSchedules$$' \
+		./cmd/rendezvous -args -schedules $(SCHEDULES)
+
+# Without the race detector, too.
 bench-rendezvous: $(RENDEZVOUS_DIR)/$(rendezvous_host)/sysroot.stamp | go test-deps ## figures of the rendezvous, each beside a limit
 	$(call rendezvous_env,$(rendezvous_host)) go test -tags $(RENDEZVOUS_TAGS) -ldflags '$(RENDEZVOUS_LDFLAGS)' -timeout 1h -run '^$$' -bench . -benchtime 1x ./cmd/rendezvous
 
