@@ -29,6 +29,13 @@ test-long: test-deps go build tools ## the rendezvous under 500 random schedules
 	$(MAKE) --no-print-directory test-schedules SCHEDULES=500
 	$(MAKE) --no-print-directory e2e-all
 
+# Crash inputs land in the testdata of the target's package: commit them with the mend.
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: test-deps go ## let every fuzz target look for new inputs, for FUZZTIME each
+	@git grep -o '^func Fuzz[A-Za-z]*' -- '*_test.go' | while IFS=: read -r file name; do \
+		go test -run '^$$' -fuzz "^$${name#func }$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit; done
+
 .PHONY: bench
 bench: test-deps build tools ## time and memory of gen beside cp -r and beside the tools that people use in its place
 	go run ./test/bench -gen bin/gen -butane build/tools/butane
