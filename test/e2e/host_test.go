@@ -125,7 +125,23 @@ func killGroup(name string) error {
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have died just now
 		}
+		if err := thaw(name); err != nil {
+			return err
+		}
 	}
+}
+
+// thaw lets frozen processes die. runc freezes a container to set it up, and may itself have been killed before it thawed it.
+func thaw(name string) error {
+	return filepath.WalkDir(filepath.Join(groups, "freezer", name), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "freezer.state" {
+			err = os.WriteFile(path, []byte("THAWED"), 0)
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) {
+			return nil // a group may go while it is looked at
+		}
+		return err
+	})
 }
 
 // membersOf are the living processes of a group and those below it. One hierarchy tells: every machine entered all of them at its start.
