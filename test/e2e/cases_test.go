@@ -149,6 +149,22 @@ func TestE_CutBeforeNetwork(t *testing.T) {
 	}
 }
 
+// A container that runc was about to set up when the power went is frozen, and has to die with its machine.
+func TestE_Frozen(t *testing.T) {
+	const name = groupOfAll + "/frozen"
+	members, err := makeGroup(name)
+	must(t, err)
+	sleep := exec.Command("sleep", "600")
+	must(t, sleep.Start())
+	for _, file := range members {
+		must(t, os.WriteFile(file, fmt.Append(nil, sleep.Process.Pid), 0))
+	}
+	must(t, os.WriteFile(filepath.Join(groups, "freezer", name, "freezer.state"), []byte("FROZEN"), 0))
+	must(t, killGroup(name))
+	_ = sleep.Wait() // it was killed
+	must(t, removeGroups(groupOfAll))
+}
+
 // The control plane that founded the cluster is lost for good. The others go on, and let a new worker in.
 func TestF_FounderLost(t *testing.T) {
 	c := newCluster(t, "three-control-planes.yaml")
