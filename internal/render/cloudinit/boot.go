@@ -16,7 +16,7 @@ import (
 //
 // First the network. cloud-init writes the network's files once, after it has recorded that it knows this instance, and a
 // cut between the two leaves a machine that it never gives a network. The mark in /run says that they were written in
-// this boot (cloud-init from 21.3 on). Without it, and when half a minute brings not all of the machine's own addresses,
+// this boot; 22.4.2 leaves it, and where an older one does not, the addresses alone decide. Without it, and when half a minute brings not all of the machine's own addresses,
 // or no address at all, the record is taken away and the machine starts again as for the first time. That can be wrong, when
 // a cable is out or DHCP is silent, so it happens three times at most.
 //
