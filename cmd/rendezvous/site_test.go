@@ -155,8 +155,10 @@ func (s *site) must(errs ...error) {
 	}
 }
 
-func (s *site) address(host int) string { return fmt.Sprintf("10.77.%d.%d", s.number, host) }
-func (s *site) bridge() string          { return fmt.Sprintf("br%d", s.number) }
+func (s *site) address(host int) string {
+	return fmt.Sprintf("10.%d.%d.%d", 77+s.number>>8, s.number&0xff, host)
+}
+func (s *site) bridge() string { return fmt.Sprintf("br%d", s.number) }
 
 func (s *site) close() {
 	close(s.stopped)
