@@ -481,13 +481,22 @@ func (f *Formation) clearMissed() {
 //
 // A founder that nobody has joined yet begins anew instead. It may have been killed between writing to its disk that another
 // votes too and telling that one, and raft's C library gives no vote for a member that does not know that it has one.
+//
+// Where another control plane holds another store, people have to choose. It takes two lost at once to come to that: see
+// DESIGN.md.
 func (f *Formation) recover(ctx context.Context, s state) error {
+	answers := f.ask(ctx)
+	for _, name := range f.ControlPlanes {
+		if a := answers[name]; s.Confirmed && a.Holds && a.UID != s.UID {
+			f.say("there are two clusters: this control plane's has no majority any more, and %s holds another one; to give this one up, run kubeadm reset -f here and empty %s", name, f.Dir)
+			return fmt.Errorf("the store has no leader, and %s holds another one", name)
+		}
+	}
 	// The list of a machine that has just joined may be short; of two control planes there are two members at most.
 	two := len(s.Members) == 2 || len(f.ControlPlanes) == 2
 	if s.Confirmed && !two {
 		return errors.New("the store has no leader")
 	}
-	answers := f.ask(ctx)
 	if len(answers) != len(f.Peers) {
 		return errors.New("the store has no leader, and not every control plane answers")
 	}

@@ -478,3 +478,40 @@ func TestFounderLostBeforeAnythingWasServed(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoStoresAreSaid is the one way known to a second store (DESIGN.md): the founder's disk is lost while the only other
+// member is off, and a third control plane that never came answers. The member that comes back keeps what it has and says so.
+func TestTwoStoresAreSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 2) // a seed by which no admission is cut in two
+		w.hosts[0].boot()
+		w.hosts[1].boot()
+		time.Sleep(time.Minute)
+		if n := w.check(); n != 1 {
+			t.Errorf("%d stores decide after two of three have come", n)
+		}
+		w.hosts[1].stop()
+		w.hosts[0].stop()
+		w.hosts[0].wipe(true)
+		w.hosts[0].boot()
+		w.hosts[2].boot()
+		time.Sleep(time.Minute)
+		if n := w.check(); n != 2 {
+			t.Errorf("%d stores decide: DESIGN.md and docs/security.md say two", n)
+		}
+		w.hosts[1].boot()
+		time.Sleep(time.Minute)
+		w.mu.Lock()
+		said := strings.Join(w.said, "\n")
+		w.mu.Unlock()
+		if !strings.Contains(said, "cp1: there are two clusters") || !strings.Contains(said, "cp0 holds another one") {
+			t.Errorf("it was not said:\n%s", said)
+		}
+		if w.hosts[1].group == w.hosts[0].group {
+			t.Error("the member that came back gave its store up")
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
+}
