@@ -178,11 +178,8 @@ func ruleSudo(v *validator, s Scope) {
 
 // Rule: only a control plane has the admin kubeconfig to give.
 func ruleKubeconfig(v *validator, s Scope) {
-	if !v.workersOnly(s) {
-		return
-	}
 	for _, user := range s.Users.Items {
-		if user.Kubeconfig.V {
+		if user.Kubeconfig.V && v.workersOnly(s) {
 			v.errorf(user.Kubeconfig.At, "write it at a control plane, or under spec.users", "a worker has no admin kubeconfig")
 		}
 	}
