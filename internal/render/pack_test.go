@@ -42,7 +42,7 @@ func TestLargeDocumentsAreCompressed(t *testing.T) {
 		}
 	}
 	userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData)
-	if parts := consumer.CloudInitSchema(t, userData); len(parts) != 1 || parts[0].ContentType != "text/cloud-config" || !bytes.HasPrefix(parts[0].Content, []byte("#cloud-config\nhostname: \"node1")) {
+	if parts := consumer.CloudInitSchema(t, userData); len(parts) != 1 || parts[0].ContentType != "text/cloud-config" || !bytes.HasPrefix(parts[0].Content, []byte("#cloud-config\nwrite_files:\n")) {
 		t.Errorf("cloud-init sees %d parts", len(parts))
 	}
 	cloud, ign := t.TempDir(), t.TempDir()

@@ -87,9 +87,10 @@ func TestUserDataAsText(t *testing.T) {
 	doc := mustEncode(t, render.CloudInit, render.Butane{}, small())
 	got := string(data(t, doc, render.UserData))
 	for _, want := range []string{
-		"#cloud-config\nmanage_etc_hosts: false\nbootcmd:\n  - - \"sh\"\n    - \"-c\"\n    - |\n      done=$1 start=$2 digest=$3 addresses=$4\n",
+		"\nmanage_etc_hosts: false\nbootcmd:\n  - - \"sh\"\n    - \"-c\"\n    - |\n      done=$1 start=$2 digest=$3 addresses=$4\n",
 		"    - \"repair\"\n    - \"/var/lib/muster/done\"\n    - \"muster.target\"\n",
-		`write_files:
+		`#cloud-config
+write_files:
   - path: "/etc/systemd/system/muster.target"
     permissions: "0644"
     owner: "root:root"
@@ -99,6 +100,9 @@ func TestUserDataAsText(t *testing.T) {
 
       [Install]
       WantedBy=multi-user.target
+manage_etc_hosts: false
+`,
+		`
 runcmd:
   - ["set", "-e"]
   - ["systemctl", "daemon-reload"]

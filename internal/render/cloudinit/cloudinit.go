@@ -41,9 +41,6 @@ type Documents struct {
 	UserData, MetaData, NetworkConfig []byte
 }
 
-// header makes cloud-init take user-data as configuration; it must be the very first line.
-const header = "#cloud-config\n"
-
 // Encode writes cfg, which has been checked by package render, as cloud-init's documents. What cloud-init cannot express
 // goes to refused, with the place in the spec; the documents are then of no use. An error means that the encoder itself
 // failed.
@@ -71,15 +68,14 @@ func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
 
 // encodeConfiguration returns user-data with texts as they are, or packed where that is too large for some platform.
 func encodeConfiguration(cfg node.Config) ([]byte, error) {
-	body, err := marshal(userDataOf(cfg))
+	readable, shared, err := userDataOf(cfg).marshal()
 	if err != nil {
 		return nil, err
 	}
-	readable := append([]byte(header), body...)
 	if len(readable) <= payload.Limit {
 		return readable, nil
 	}
-	if packed := pack(readable); len(packed) < len(readable) {
+	if packed := pack(readable, shared); len(packed) < len(readable) {
 		return packed, nil
 	}
 	return readable, nil
@@ -168,13 +164,6 @@ func links(n node.Network) []node.Link {
 
 // marshal is YAML with an indentation of two.
 func marshal(document any) ([]byte, error) {
-	if user, is := document.(userData); is {
-		return marshalUserData(user)
-	}
-	return marshalYAML(document)
-}
-
-func marshalYAML(document any) ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
@@ -185,55 +174,4 @@ func marshalYAML(document any) ([]byte, error) {
 		return nil, err
 	}
 	return slices.Clip(b.Bytes()), nil
-}
-
-// large is from how many bytes on an entry of write_files is written once for all machines: the script is, and machines' own files never come near.
-const large = 4 << 10
-
-// marshalUserData leaves the large entries of write_files to marshalEntry, since writing their YAML takes most of the time.
-func marshalUserData(user userData) ([]byte, error) {
-	var entries []writeFile
-	user.WriteFiles = slices.Clone(user.WriteFiles)
-	for i, f := range user.WriteFiles {
-		if len(f.Content) >= large {
-			entries = append(entries, f)
-			user.WriteFiles[i] = writeFile{}
-		}
-	}
-	text, err := marshalYAML(user)
-	if err != nil || len(entries) == 0 {
-		return text, err
-	}
-	gap, err := marshalEntry(writeFile{})
-	if err != nil {
-		return nil, err
-	}
-	size := len(text)
-	for _, f := range entries {
-		size += 2 * len(f.Content) // with its indentation
-	}
-	whole := make([]byte, 0, size)
-	for _, f := range entries {
-		before, after, found := bytes.Cut(text, gap) // it begins with a line feed, and no text of a file has a line of so little indentation
-		if !found {
-			return nil, fmt.Errorf("write_files: %s has no place of its own", f.Path)
-		}
-		entry, err := marshalEntry(f)
-		if err != nil {
-			return nil, err
-		}
-		whole, text = append(append(whole, before...), entry...), after
-	}
-	return append(whole, text...), nil
-}
-
-// marshalled are entries of write_files as YAML, each from the line feed before it to before the one at its end.
-var marshalled payload.Kept[writeFile, []byte]
-
-func marshalEntry(f writeFile) ([]byte, error) {
-	return marshalled.Get(f, func() ([]byte, error) {
-		text, err := marshalYAML(map[string][]writeFile{"": {f}})
-		_, entry, _ := bytes.Cut(text, []byte(":"))
-		return bytes.TrimSuffix(entry, []byte("\n")), err
-	})
 }

@@ -18,9 +18,9 @@ const packedType = "application/gzip"
 const mimeLine = 76
 
 // pack compresses user-data as a whole. That beats compressing its files one by one: machines' files resemble each other
-// and base64 is paid for once. The files are to be in userData as they are, wherever they can.
-func pack(userData []byte) []byte {
-	return append([]byte(packedHeader), wrapped(payload.GzipBase64(userData))...)
+// and base64 is paid for once. The files are to be in userData as they are, wherever they can; shared is as for GzipBase64.
+func pack(userData []byte, shared int) []byte {
+	return append([]byte(packedHeader), wrapped(payload.GzipBase64(userData, shared))...)
 }
 
 // wrapped breaks base64 into lines.

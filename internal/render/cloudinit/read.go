@@ -2,6 +2,8 @@ package cloudinit
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -19,7 +21,6 @@ import (
 // knows (places, templates, secrecy) stay empty; files that lie in systemd's folder come back as units. An error names
 // the document and what is wrong in it, and never shows contents.
 func Read(docs Documents) (node.Config, error) {
-	var user userData
 	configuration, programs, err := splitPrograms(docs.UserData)
 	if err != nil {
 		return node.Config{}, fmt.Errorf("user-data: %w", err)
@@ -28,11 +29,8 @@ func Read(docs Documents) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, fmt.Errorf("user-data: %w", err)
 	}
-	body, isConfig := bytes.CutPrefix(unpacked, []byte(header))
-	if !isConfig {
-		return node.Config{}, fmt.Errorf("user-data does not start with %q", header)
-	}
-	if err := unmarshal(body, &user); err != nil {
+	user, err := readUserData(unpacked)
+	if err != nil {
 		return node.Config{}, fmt.Errorf("user-data: %w", err)
 	}
 	var meta metaData
@@ -77,9 +75,64 @@ func unmarshal[T any](document []byte, into *T) error {
 		return err
 	}
 	if !bytes.Equal(document, again) {
-		return fmt.Errorf("holds more than what was read from it")
+		return errMore
 	}
 	return nil
+}
+
+var errMore = errors.New("holds more than what was read from it")
+
+// readUserData is unmarshal for user-data, whose large files it reads once for all machines.
+func readUserData(document []byte) (user userData, err error) {
+	body, isConfig := bytes.CutPrefix(document, []byte(header))
+	if !isConfig {
+		return user, fmt.Errorf("does not start with %q", header)
+	}
+	files, rest, err := readLarge(body)
+	if err != nil {
+		return user, err
+	}
+	if err := yaml.Unmarshal(rest, &user); err != nil {
+		return user, err
+	}
+	user.WriteFiles = append(files, user.WriteFiles...)
+	if again, _, err := user.marshal(); err != nil || !bytes.Equal(document, again) {
+		return user, cmp.Or(err, errMore)
+	}
+	return user, nil
+}
+
+// readBefore are large entries of write_files by their YAML, which each stands for itself: it has no tag and no anchor.
+var readBefore payload.Kept[string, writeFile]
+
+// readLarge returns the large entries that write_files begins with, and the document without them.
+func readLarge(body []byte) (files []writeFile, rest []byte, err error) {
+	list, isList := bytes.CutPrefix(body, []byte(listStart))
+	if !isList {
+		return nil, body, nil
+	}
+	for {
+		entry, _, more := bytes.Cut(list, []byte("\n"+entryStart))
+		if !more || len(entry) < large {
+			return files, append([]byte(listStart), list...), nil
+		}
+		file, err := readBefore.Get(string(entry), func() (writeFile, error) { return readEntry(entry) })
+		if err != nil {
+			return nil, nil, err
+		}
+		files, list = append(files, file), list[len(entry)+1:]
+	}
+}
+
+func readEntry(entry []byte) (writeFile, error) {
+	var alone userData
+	if err := yaml.Unmarshal(slices.Concat([]byte(listStart), entry, []byte("\n")), &alone); err != nil {
+		return writeFile{}, err
+	}
+	if len(alone.WriteFiles) != 1 {
+		return writeFile{}, errMore
+	}
+	return alone.WriteFiles[0], nil
 }
 
 // config is the configuration but for its network, and the addresses that bootcmd waits for.

@@ -2,6 +2,7 @@ package cloudinit
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -71,13 +72,13 @@ func (c command) MarshalYAML() (any, error) {
 
 // userData is cloud-init's own configuration: https://docs.cloud-init.io/en/latest/reference/modules.html
 type userData struct {
+	WriteFiles       []writeFile `yaml:"write_files,omitempty"`
 	Hostname         text        `yaml:"hostname,omitempty"`
 	FQDN             text        `yaml:"fqdn,omitempty"`
 	PreserveHostname *bool       `yaml:"preserve_hostname,omitempty"`
 	ManageEtcHosts   bool        `yaml:"manage_etc_hosts"`
 	Users            []user      `yaml:"users,omitempty"`
 	BootCmd          []command   `yaml:"bootcmd"`
-	WriteFiles       []writeFile `yaml:"write_files"`
 	RunCmd           []command   `yaml:"runcmd"`
 }
 
@@ -139,7 +140,7 @@ type metaData struct {
 }
 
 func userDataOf(cfg node.Config) userData {
-	files := diskFiles(cfg)
+	files := largeFirst(diskFiles(cfg))
 	doc := userData{
 		ManageEtcHosts: false, // Debian's cloud images would write /etc/hosts anew at every boot
 		Users:          usersOf(cfg.Users),
@@ -157,6 +158,23 @@ func userDataOf(cfg node.Config) userData {
 	return doc
 }
 
+// large is from how many bytes on a file comes before the others. Such a file, which is the script, is the same on all
+// machines: documents that begin alike are compressed, and read, that far only once.
+const large = 4 << 10
+
+// largeFirst orders files, on which nothing in the document or on the machine depends.
+func largeFirst(files []diskFile) []diskFile {
+	var first, then []diskFile
+	for _, f := range files {
+		if len(f.contents) >= large {
+			first = append(first, f)
+		} else {
+			then = append(then, f)
+		}
+	}
+	return append(first, then...)
+}
+
 // writeFileOf writes a text as it is.
 func writeFileOf(f diskFile) writeFile {
 	w := writeFile{Path: text(f.path), Permissions: text(fmt.Sprintf("%04o", f.mode)), Owner: rootOwner}
@@ -171,6 +189,67 @@ func writeFileOf(f diskFile) writeFile {
 		}
 	}
 	return w
+}
+
+// header makes cloud-init take user-data as configuration; it must be the very first line.
+const header = "#cloud-config\n"
+
+const (
+	listStart  = "write_files:\n"
+	entryStart = "  - path: "
+)
+
+// marshal returns user-data, and how many bytes at its beginning end with the large files.
+//
+// The files are written here: they are a list of strings, in the two kinds of scalars that text has, for which yaml.v3
+// takes longer than for anything else that is done for a document. It reads them back all the same.
+func (doc userData) marshal() (text []byte, shared int, err error) {
+	size := 16 << 10
+	for _, f := range doc.WriteFiles {
+		size += len(f.Content) + len(f.Content)/4 // with its indentation
+	}
+	text = append(make([]byte, 0, size), header...)
+	if len(doc.WriteFiles) > 0 {
+		text = append(text, listStart...)
+	}
+	first := true
+	for _, f := range doc.WriteFiles {
+		text = f.appendYAML(text)
+		if first = first && len(f.Content) >= large; first {
+			shared = len(text)
+		}
+	}
+	doc.WriteFiles = nil
+	rest, err := marshal(doc)
+	return append(text, rest...), shared, err
+}
+
+// appendYAML writes an entry of write_files as yaml.v3 does.
+func (w writeFile) appendYAML(to []byte) []byte {
+	to = appendYAML(to, entryStart, w.Path)
+	to = appendYAML(to, "    permissions: ", w.Permissions)
+	to = appendYAML(to, "    owner: ", w.Owner)
+	if w.Encoding != "" {
+		to = appendYAML(to, "    encoding: ", w.Encoding)
+	}
+	return appendYAML(to, "    content: ", w.Content)
+}
+
+// appendYAML writes a key and its value as text.MarshalYAML has it. The escapes of a Go string that has nothing but
+// ASCII are those of YAML; bytes that are no UTF-8 would come out otherwise, and are not in any text.
+func appendYAML(to []byte, key string, value text) []byte {
+	to = append(to, key...)
+	if !payload.Plain([]byte(value)) {
+		return append(strconv.AppendQuoteToASCII(to, string(value)), '\n')
+	}
+	to = append(to, "|\n"...)
+	for line := range strings.Lines(string(value)) {
+		if line != "\n" {
+			to = append(to, "      "...)
+		}
+		to = append(to, line...)
+	}
+	return to
 }
 
 func usersOf(all []node.User) []user {

@@ -7,26 +7,33 @@ import "sync"
 // use, from several goroutines at once.
 type Kept[K comparable, V any] struct {
 	mu   sync.Mutex
-	made map[K]V
+	made map[K]func() (V, error)
 }
 
 const keptMost = 64
 
-// Get returns what is kept for key, or what build makes and is kept from then on; an error is not kept. Whoever asks
-// meanwhile waits, since most of them want the same.
+// Get returns what is kept for key, or what build makes and is kept from then on; an error is not kept. Whoever asks for
+// the same meanwhile waits for it.
 func (k *Kept[K, V]) Get(key K, build func() (V, error)) (V, error) {
+	v, err := k.once(key, build)()
+	if err != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.made, key)
+	}
+	return v, err
+}
+
+func (k *Kept[K, V]) once(key K, build func() (V, error)) func() (V, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if v, known := k.made[key]; known {
-		return v, nil
-	}
-	v, err := build()
-	if err != nil {
-		return v, err
+	if made, known := k.made[key]; known {
+		return made
 	}
 	if k.made == nil || len(k.made) == keptMost {
-		k.made = map[K]V{}
+		k.made = map[K]func() (V, error){}
 	}
-	k.made[key] = v
-	return v, nil
+	made := sync.OnceValues(build)
+	k.made[key] = made
+	return made
 }

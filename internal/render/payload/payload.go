@@ -5,17 +5,18 @@ package payload
 
 import (
 	"bytes"
-	stdgzip "compress/gzip"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"sync"
-	"time"
 
-	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/flate"
 )
 
 // Limit is the size in bytes above which a document is compressed as a whole: the most user data that EC2 takes, and the
@@ -51,41 +52,73 @@ func Plain(contents []byte) bool {
 func Base64(contents []byte) string { return base64.StdEncoding.EncodeToString(contents) }
 
 // level is the one above which documents hardly get smaller: level 9 takes four times as long and saves one byte in eighty.
-const level = 7
+// sharedLevel is for what is compressed once for many documents.
+const level, sharedLevel = 7, 9
 
 // writers keeps compressors, each of which is close to a megabyte, for the next file.
-var writers = sync.Pool{New: func() any {
-	w, err := gzip.NewWriterLevel(io.Discard, level)
+var writers = sync.Pool{New: func() any { return newWriter(level) }}
+
+func newWriter(level int) *flate.Writer {
+	w, err := flate.NewWriter(io.Discard, level)
 	if err != nil {
-		panic(fmt.Sprintf("payload: %v", err)) // the level is a constant of the package
+		panic(fmt.Sprintf("payload: %v", err)) // the levels are constants of the package
 	}
 	return w
-}}
+}
 
-// GzipBase64 returns contents compressed with gzip and in standard base64 on one line. The header has neither a name
-// nor a time, so that equal contents give an equal result.
-func GzipBase64(contents []byte) string {
+// gzipHeader has neither a name nor a time (RFC 1952, 2.3), so that equal contents give an equal result. 255 is an unknown
+// operating system.
+const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+
+// GzipBase64 returns contents compressed with gzip and in standard base64 on one line. The first shared bytes of contents
+// are those that many contents begin with: they are compressed once for all, and the rest with what they say in mind. The
+// result is one gzip stream like any other, and follows from the two arguments alone.
+func GzipBase64(contents []byte, shared int) string {
 	var compressed bytes.Buffer
 	compressed.Grow(len(contents)/2 + 64)
-	w := writers.Get().(*gzip.Writer)
+	compressed.WriteString(gzipHeader)
+	if shared > 0 {
+		compressed.Write(beginning(contents[:shared]))
+	}
+	w := writers.Get().(*flate.Writer)
 	defer writers.Put(w)
-	w.Reset(&compressed)
-	w.ModTime = time.Unix(0, 0) // no time at all; the zero time.Time would write one
-	_, err := w.Write(contents)
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		panic(fmt.Sprintf("payload: gzip into memory: %v", err)) // a bytes.Buffer never fails
-	}
+	w.ResetDict(&compressed, contents[:shared])
+	_, err := w.Write(contents[shared:])
+	neverFails(errors.Join(err, w.Close()))
+	trailer := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(contents))
+	compressed.Write(binary.LittleEndian.AppendUint32(trailer, uint32(len(contents))))
 	return Base64(compressed.Bytes())
+}
+
+// begun are beginnings of contents, and what they compress to.
+var begun Kept[string, []byte]
+
+// beginning returns what compressed contents begin with, up to the end of a byte.
+func beginning(contents []byte) []byte {
+	deflated, err := begun.Get(string(contents), func() ([]byte, error) {
+		var b bytes.Buffer
+		w := newWriter(sharedLevel)
+		w.Reset(&b)
+		_, err := w.Write(contents)
+		err = errors.Join(err, w.Flush())
+		return b.Bytes(), err
+	})
+	neverFails(err)
+	return deflated
+}
+
+// neverFails is for errors of writing to a bytes.Buffer.
+func neverFails(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("payload: gzip into memory: %v", err))
+	}
 }
 
 // Shorter returns whichever of the two base64 forms of contents is shorter, and whether that one is compressed.
 // Compression has to win by more than margin bytes: what the document needs to say that it is there.
 func Shorter(contents []byte, margin int) (text string, compressed bool) {
 	plain := Base64(contents)
-	if packed := GzipBase64(contents); len(packed)+margin < len(plain) {
+	if packed := GzipBase64(contents, 0); len(packed)+margin < len(plain) {
 		return packed, true
 	}
 	return plain, false
@@ -107,7 +140,7 @@ func FromGzipBase64(text string) ([]byte, error) {
 // behind the first one, or a header with more than GzipBase64 writes.
 func Gunzip(packed []byte) ([]byte, error) {
 	rest := bytes.NewReader(packed)
-	r, err := stdgzip.NewReader(rest)
+	r, err := gzip.NewReader(rest)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +183,7 @@ func Measure(packed []byte, most int64) (digest string, size int64, err error) {
 
 // measure reads no more than one byte beyond most.
 func measure(packed []byte, most int64) (program, error) {
-	r, err := stdgzip.NewReader(bytes.NewReader(packed))
+	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return program{}, err
 	}
