@@ -123,16 +123,7 @@ func noArguments(c *cobra.Command, args []string) error {
 
 // generate is the main job.
 func (o *options) generate() error {
-	result, err := o.read(o.createSecrets)
-	if err != nil {
-		return err
-	}
-	if result.SpecIn(o.out) {
-		return fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
-	}
-	bar := newProgress(o.stderr)
-	written, err := outdir.Write(o.out, result.Tree, outdir.Options{Progress: bar.of("files")})
-	bar.clear()
+	result, written, err := o.write()
 	if err != nil {
 		return err
 	}
@@ -143,20 +134,56 @@ func (o *options) generate() error {
 		fmt.Fprintf(o.stderr, "gen: %s is up to date: %s\n", o.out, count(result))
 		return nil
 	}
-	fmt.Fprintf(o.stderr, "gen: wrote %s: %s; %d files added, %d changed, %d removed\n", o.out, count(result), len(written.Added), len(written.Changed), len(written.Removed))
+	fmt.Fprintf(o.stderr, "gen: wrote %s: %s; %s added, %d changed, %d removed\n", o.out, count(result), number(len(written.Added), "file"), len(written.Changed), len(written.Removed))
 	return nil
 }
 
+// write makes the tree and the output folder of it. What is done goes to the disk while the rest is made; the folder
+// changes at the end, as a whole.
+func (o *options) write() (result *generate.Result, written outdir.Result, err error) {
+	bar := newProgress(o.stderr)
+	var run *outdir.Run
+	result, err = o.read(o.createSecrets, func(planned *generate.Result) (put func([]outdir.File), err error) {
+		if planned.SpecIn(o.out) {
+			return nil, fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
+		}
+		if run, err = outdir.Begin(o.out, outdir.Options{Progress: bar.of("files")}); err != nil {
+			return nil, err
+		}
+		return run.Put, nil
+	})
+	if err == nil {
+		written, err = run.Commit(result.Tree)
+	}
+	bar.clear()
+	if run == nil {
+		return result, written, err
+	}
+	closing := run.Close()
+	if closing != nil && errors.Is(err, errProblems) {
+		err = nil // they are printed already
+	}
+	return result, written, errors.Join(err, closing)
+}
+
 func count(r *generate.Result) string {
-	return fmt.Sprintf("%d nodes, %d pools", len(r.Cluster.Spec.Nodes.Items), len(r.Cluster.Spec.Pools.Items))
+	return number(len(r.Cluster.Spec.Nodes.Items), "node") + ", " + number(len(r.Cluster.Spec.Pools.Items), "pool")
+}
+
+// number is "1 node" or "2 nodes".
+func number(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // read runs all stages, with the bundle from what it is given, and prints the problems.
-func (o *options) read(bundle func() (*secrets.Bundle, error)) (*generate.Result, error) {
+func (o *options) read(bundle func() (*secrets.Bundle, error), early generate.Early) (*generate.Result, error) {
 	bar := newProgress(o.stderr)
 	return o.reported(func(problems *problem.List) (*generate.Result, error) {
 		defer bar.clear()
-		return generate.FromFile(o.spec, generate.Options{Secrets: bundle, Program: binaries.Get, Progress: bar.of("documents")}, problems)
+		return generate.FromFile(o.spec, generate.Options{Secrets: bundle, Program: binaries.Get, Progress: bar.of("documents"), Early: early}, problems)
 	})
 }
 
@@ -196,7 +223,7 @@ func (o *options) print(problems *problem.List, sources map[string][]byte) error
 		return err
 	}
 	if errs, warnings := problems.Count(problem.Error), problems.Count(problem.Warning); errs+warnings > 0 {
-		fmt.Fprintf(o.stderr, "gen: %d errors, %d warnings\n", errs, warnings)
+		fmt.Fprintf(o.stderr, "gen: %s, %s\n", number(errs, "error"), number(warnings, "warning"))
 	}
 	return nil
 }
@@ -217,7 +244,7 @@ func (o *options) check() *cobra.Command {
 		Short: "Report every problem of a spec and write nothing",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := o.read(o.lookAtSecrets)
+			_, err := o.read(o.lookAtSecrets, nil)
 			return err
 		},
 	}

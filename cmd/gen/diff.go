@@ -61,7 +61,7 @@ func (o *options) readAside() (*generate.Result, error) {
 	if o.format == "json" {
 		aside.format = "text"
 	}
-	return aside.read(aside.lookAtSecrets)
+	return aside.read(aside.lookAtSecrets, nil)
 }
 
 // encode writes what was asked for in a form for programs.

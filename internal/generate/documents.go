@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"muster/internal/media"
-	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/problem"
@@ -19,25 +18,24 @@ import (
 
 // documents encodes every machine and adds what people and boot media need beside the document.
 func (g *generator) documents() error {
-	encoded := g.encode()
-	for i, m := range g.Machines {
-		folder := m.Folder()
-		doc, err := encoded[i].doc, encoded[i].err
-		if err != nil {
-			if !g.blame(err) {
-				return fmt.Errorf("the document of %s: %w", m.Config.Name, err)
+	put := func([]outdir.File) {}
+	if g.options.Early != nil {
+		var err error
+		if put, err = g.options.Early(&g.Result); err != nil {
+			return err
+		}
+	}
+	for i, e := range g.encode(put) {
+		m := g.Machines[i]
+		if e.err != nil {
+			if !g.blame(e.err) {
+				return e.err
 			}
 			continue
 		}
-		g.checkSize(m, doc)
-		for _, f := range doc.Files {
-			g.add(path.Join(folder, f.Name), f.Data)
-		}
-		if err := g.seed(folder, m, doc); err != nil {
-			return fmt.Errorf("the seed of %s: %w", m.Config.Name, err)
-		}
-		g.readable(folder, m.Config)
-		if err := g.netBoot(m, doc); err != nil {
+		g.checkSize(m, e.doc)
+		g.Tree = append(g.Tree, e.files...)
+		if err := g.netBoot(m, e.doc); err != nil {
 			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
 		}
 	}
@@ -49,19 +47,27 @@ func (g *generator) documents() error {
 
 // encoded is what came of one machine.
 type encoded struct {
-	doc render.Document
-	err error
+	doc   render.Document
+	files []outdir.File // of its folder
+	err   error
 }
 
 // encode encodes all machines on all cores: machines depend on nothing but themselves.
-func (g *generator) encode() []encoded {
+func (g *generator) encode(put func([]outdir.File)) []encoded {
 	out := make([]encoded, len(g.Machines))
 	var done atomic.Int64
+	var failed atomic.Bool
 	var all errgroup.Group
 	all.SetLimit(runtime.GOMAXPROCS(0))
 	for i, m := range g.Machines {
 		all.Go(func() error {
-			out[i].doc, out[i].err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
+			out[i] = g.machine(m)
+			if out[i].err != nil {
+				failed.Store(true)
+			}
+			if !failed.Load() {
+				put(out[i].files)
+			}
 			if g.options.Progress != nil {
 				g.options.Progress(int(done.Add(1)), len(out))
 			}
@@ -70,6 +76,32 @@ func (g *generator) encode() []encoded {
 	}
 	_ = all.Wait() // each has its own error
 	return out
+}
+
+// machine makes the folder of one machine. It is called from several goroutines.
+func (g *generator) machine(m plan.Machine) (e encoded) {
+	if e.doc, e.err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config); e.err != nil {
+		e.err = fmt.Errorf("the document of %s: %w", m.Config.Name, e.err)
+		return e
+	}
+	for _, f := range e.doc.Files {
+		e.add(m, f.Name, f.Data)
+	}
+	seed, err := g.seed(m, e.doc)
+	if err != nil {
+		e.err = fmt.Errorf("the seed of %s: %w", m.Config.Name, err)
+		return e
+	}
+	if seed != nil {
+		e.add(m, "seed.iso", seed...)
+	}
+	e.readable(m)
+	return e
+}
+
+// add adds a file of the machine's folder.
+func (e *encoded) add(m plan.Machine, name string, pieces ...[]byte) {
+	e.files = append(e.files, outdir.File{Path: path.Join(m.Folder(), name), Pieces: pieces})
 }
 
 func butaneOf(m plan.Machine) render.Butane {
@@ -92,10 +124,10 @@ func (g *generator) blame(err error) bool {
 	return true
 }
 
-// seed adds the NoCloud medium of a node that boots with cloud-init.
-func (g *generator) seed(folder string, m plan.Machine, doc render.Document) error {
+// seed returns the NoCloud medium of a node that boots with cloud-init.
+func (g *generator) seed(m plan.Machine, doc render.Document) ([][]byte, error) {
 	if m.Profile.Format.V != "cloud-init" || m.Config.Pool {
-		return nil
+		return nil, nil
 	}
 	var files []media.File
 	for _, f := range doc.Files {
@@ -104,29 +136,24 @@ func (g *generator) seed(folder string, m plan.Machine, doc render.Document) err
 	if m.Target.IsControlPlane() && g.Cluster.Spec.Rendezvous.Delivery.V == "media" && !g.Cluster.Spec.Kubernetes.DryRun.V {
 		program, err := g.program(m.Target.Architecture.V)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		files = append(files, media.File{Name: plan.MediumProgram(m.Target.Architecture.V), Mode: 0o644, Data: program.Gzip})
 	}
-	iso, err := media.ISO("cidata", files)
-	if err != nil {
-		return err
-	}
-	g.add(path.Join(folder, "seed.iso"), iso...)
-	return nil
+	return media.ISO("cidata", files)
 }
 
 // readable adds every file that the document embeds, so that a change is reviewed as text.
-func (g *generator) readable(folder string, c node.Config) {
-	for _, f := range c.Files {
-		g.add(path.Join(folder, "files", f.Path), f.Contents)
+func (e *encoded) readable(m plan.Machine) {
+	for _, f := range m.Config.Files {
+		e.add(m, "files"+f.Path, f.Contents)
 	}
-	for _, u := range c.Units {
+	for _, u := range m.Config.Units {
 		if u.Contents != "" {
-			g.add(path.Join(folder, "files/etc/systemd/system", u.Name), []byte(u.Contents))
+			e.add(m, "files/etc/systemd/system/"+u.Name, []byte(u.Contents))
 		}
 		for _, d := range u.DropIns {
-			g.add(path.Join(folder, "files/etc/systemd/system", u.Name+".d", d.Name), []byte(d.Contents))
+			e.add(m, "files/etc/systemd/system/"+u.Name+".d/"+d.Name, []byte(d.Contents))
 		}
 	}
 }

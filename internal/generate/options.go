@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"muster/internal/node"
+	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/problem"
 	"muster/internal/render/payload"
@@ -23,7 +24,14 @@ type Options struct {
 	Program func(architecture string) ([]byte, error)
 	// Progress, when set, is told how many of all documents are done, from several goroutines.
 	Progress func(done, all int)
+	// Early, when set, is told of the files of machines while others are still being made.
+	Early Early
 }
+
+// Early is called once the machines are planned and before their documents are made. What it returns is given the files of
+// every machine's folder as soon as they are there, from several goroutines. They are part of Tree as well, if it comes to
+// one: problems may still be found.
+type Early func(planned *Result) (put func(files []outdir.File), err error)
 
 // Public are the options of tests and goldens: every credential is derived from the public test bundle, and the rendezvous
 // is a text that says so. A machine that boots with such documents does not come up, and protects nothing.

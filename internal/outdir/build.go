@@ -8,8 +8,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -19,8 +17,11 @@ import (
 // the file system's journal, not for the processor.
 const maxWorkers = 4
 
-// build makes the new tree in the staging folder and has it on the disk when it returns.
-func (t *target) build(found *inventory, want *tree) error {
+// build completes the new tree in the staging folder and has it on the disk when it returns.
+func (t *target) build(found *inventory, want *tree, s *stage) error {
+	if s.failed != nil {
+		return s.failed
+	}
 	kept := keptFolders(found, want)
 	folders := maps.Clone(want.folders)
 	for p := range kept {
@@ -30,13 +31,12 @@ func (t *target) build(found *inventory, want *tree) error {
 	if t.Op != nil {
 		workers = 1
 	}
-	if err := t.makeStaging(); err != nil {
+	if err := s.root(); err != nil {
 		return err
 	}
-	for _, level := range byDepth(folders) {
-		if err := parallel(len(level), workers, func(i int) error { return t.makeFolder(t.in(t.staging, level[i])) }); err != nil {
-			return err
-		}
+	inOrder := slices.Sorted(maps.Keys(folders))
+	if err := parallel(len(inOrder), workers, func(i int) error { return s.folder(inOrder[i]) }); err != nil {
+		return err
 	}
 	for _, f := range found.foreign {
 		if err := t.carry(f); err != nil {
@@ -44,19 +44,16 @@ func (t *target) build(found *inventory, want *tree) error {
 		}
 	}
 	var done atomic.Int64
-	var early sync.WaitGroup
 	err := parallel(len(want.files), workers, func(i int) error {
-		err := t.put(found, want, i)
-		n := int(done.Add(1))
+		if err := s.complete(found, want, i); err != nil {
+			return err
+		}
 		if t.Progress != nil {
-			t.Progress(n, len(want.files))
+			t.Progress(int(done.Add(1)), len(want.files))
 		}
-		if n == len(want.files)/2 && workers > 1 && syncIsCheap {
-			early.Go(func() { _ = syncTree(t.staging) }) // so that the one at the end, which tells, has half as much to wait for
-		}
-		return err
+		return nil
 	})
-	early.Wait()
+	s.syncing.Wait()
 	if err != nil {
 		return err
 	}
@@ -72,19 +69,6 @@ func (t *target) build(found *inventory, want *tree) error {
 		}
 	}
 	return t.do("sync", t.staging, func() error { return syncTree(t.staging) })
-}
-
-// byDepth sorts folders, those without a folder above them first.
-func byDepth(folders map[string]bool) [][]string {
-	var levels [][]string
-	for _, p := range slices.Sorted(maps.Keys(folders)) {
-		depth := strings.Count(p, "/")
-		for len(levels) <= depth {
-			levels = append(levels, nil)
-		}
-		levels[depth] = append(levels[depth], p)
-	}
-	return levels
 }
 
 // keptFolders returns the folders that stay for the sake of somebody else: their own ones, and those that
@@ -131,10 +115,13 @@ func (t *target) makeFolder(name string) error {
 	})
 }
 
-// put writes file number i of the tree. A file that already has the right bytes is linked, which keeps its
-// times and spares writing large images again.
-func (t *target) put(found *inventory, want *tree, i int) error {
-	f := want.files[i]
+// complete writes file number i of the tree, unless it lies there early. A file that already has the right bytes is linked,
+// which keeps its times and spares writing large images again.
+func (s *stage) complete(found *inventory, want *tree, i int) error {
+	t, f := s.t, want.files[i]
+	if s.written[f.Path] {
+		return nil
+	}
 	name := t.in(t.staging, f.Path)
 	if o, there := found.owned[f.Path]; there && o.pristine(want.entries[i]) {
 		err := t.do("link", name, func() error { return os.Link(t.in(t.path, f.Path), name) })
@@ -142,7 +129,7 @@ func (t *target) put(found *inventory, want *tree, i int) error {
 			return err
 		}
 	}
-	return t.writeFile(name, f.Pieces...)
+	return s.write(f)
 }
 
 func (t *target) writeFile(name string, pieces ...[]byte) error {

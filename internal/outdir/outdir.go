@@ -90,53 +90,76 @@ type Result struct {
 // Every error names the path concerned and what to do. Up to the exchange an error leaves the old tree as
 // it was. An error after it, from removing the old tree, comes with Result.Written true: the new tree then
 // stands in full and the next run removes the rest.
-func Write(dir string, files []File, opts Options) (res Result, err error) {
-	want, err := newTree(files)
+func Write(dir string, files []File, opts Options) (Result, error) {
+	r, err := Begin(dir, opts)
 	if err != nil {
-		return Result{}, fmt.Errorf("cannot write %s: %w", dir, err)
+		return Result{}, err
 	}
+	res, err := r.Commit(files)
+	return res, errors.Join(err, r.Close())
+}
+
+// Run is a Write in parts, for a tree whose files are still being made.
+type Run struct {
+	t      *target
+	found  *inventory
+	unlock func() error
+	stage  *stage
+}
+
+// Begin does what Write does before it needs the files. The run holds the lock until it is closed.
+func Begin(dir string, opts Options) (*Run, error) {
 	t, err := newTarget(dir, opts)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	if err := t.checkReplaceable(); err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	unlock, err := t.acquire()
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	if err := t.recover(); err != nil {
-		return Result{}, err
+	r := &Run{t: t, unlock: unlock, stage: newStage(t)}
+	if err = t.recover(); err == nil {
+		r.found, err = t.inspect()
 	}
-	return t.write(want)
+	if err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	return r, nil
 }
 
-// write does the work of Write once the lock is held and nothing of an earlier run lies around.
-func (t *target) write(want *tree) (Result, error) {
-	found, err := t.inspect()
+// Commit does the rest of Write. Every file that was Put is among files; what was Put counts.
+func (r *Run) Commit(files []File) (Result, error) {
+	want, err := newTree(files, r.stage.early)
 	if err != nil {
+		return Result{}, fmt.Errorf("cannot write %s: %w", r.t.name, err)
+	}
+	if err := r.t.conflicts(r.found, want); err != nil {
 		return Result{}, err
 	}
-	if err := t.conflicts(found, want); err != nil {
-		return Result{}, err
-	}
-	res := compare(found, want)
-	if upToDate(found, want, res) {
+	res := compare(r.found, want)
+	if upToDate(r.found, want, res) {
 		return res, nil
 	}
-	if err := t.replace(found, want); err != nil {
-		// recover is what a later run would do about the same leftovers.
-		return Result{}, errors.Join(err, t.recover())
+	if err := r.t.replace(r.found, want, r.stage); err != nil {
+		return Result{}, err
 	}
 	res.Written = true
-	return res, t.recover()
+	return res, nil
+}
+
+// Close ends the run, and removes the old tree, or what was Put when there was no Commit or it failed. It does what a later
+// run would do about the same leftovers.
+func (r *Run) Close() error {
+	r.stage.syncing.Wait()
+	return errors.Join(r.t.recover(), r.unlock())
 }
 
 // replace builds the new tree and puts it in the place of the old one, which stays beside it.
-func (t *target) replace(found *inventory, want *tree) error {
-	if err := t.build(found, want); err != nil {
+func (t *target) replace(found *inventory, want *tree, s *stage) error {
+	if err := t.build(found, want, s); err != nil {
 		return err
 	}
 	return t.place(found.exists)
@@ -145,7 +168,7 @@ func (t *target) replace(found *inventory, want *tree) error {
 // Compare reports what a Write of the same files would do, and the errors it would refuse them with,
 // without writing. Result.Written is true when there is anything to write.
 func Compare(dir string, files []File) (Result, error) {
-	want, err := newTree(files)
+	want, err := newTree(files, nil)
 	if err != nil {
 		return Result{}, fmt.Errorf("cannot compare %s: %w", dir, err)
 	}
