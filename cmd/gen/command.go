@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +87,7 @@ machine boots with. The folder is exchanged as a whole: a run that fails leaves 
 Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 		Args:          noArguments,
 		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(*cobra.Command, []string) error { return o.generate() },
+		RunE: func(c *cobra.Command, _ []string) error { return o.generate(c.Context()) },
 	}
 	root.SetOut(o.stdout)
 	root.SetErr(o.stderr)
@@ -121,9 +123,13 @@ func noArguments(c *cobra.Command, args []string) error {
 	return usageError("%q is neither a flag nor a command", args[0])
 }
 
-// generate is the main job.
-func (o *options) generate() error {
-	result, written, err := o.write()
+// generate is the main job. An interrupt leaves the output folder as it was, with nothing beside it; a second one ends gen
+// at once.
+func (o *options) generate(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	result, written, err := o.write(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,17 +146,17 @@ func (o *options) generate() error {
 
 // write makes the tree and the output folder of it. What is done goes to the disk while the rest is made; the folder
 // changes at the end, as a whole.
-func (o *options) write() (result *generate.Result, written outdir.Result, err error) {
+func (o *options) write(ctx context.Context) (result *generate.Result, written outdir.Result, err error) {
 	bar := newProgress(o.stderr)
 	var run *outdir.Run
-	result, err = o.read(o.createSecrets, func(planned *generate.Result) (put func([]outdir.File), err error) {
+	result, err = o.read(o.createSecrets, func(planned *generate.Result) (put func([]outdir.File) error, err error) {
 		if planned.SpecIn(o.out) {
 			return nil, fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
 		}
 		if run, err = outdir.Begin(o.out, outdir.Options{Progress: bar.of("files")}); err != nil {
 			return nil, err
 		}
-		return run.Put, nil
+		return func(files []outdir.File) error { run.Put(files); return ctx.Err() }, nil
 	})
 	if err == nil {
 		written, err = run.Commit(result.Tree)
@@ -160,7 +166,10 @@ func (o *options) write() (result *generate.Result, written outdir.Result, err e
 		return result, written, err
 	}
 	closing := run.Close()
-	if closing != nil && errors.Is(err, errProblems) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		err = fmt.Errorf("interrupted: %s is as it was", o.out)
+	case errors.Is(err, errProblems) && closing != nil:
 		err = nil // they are printed already
 	}
 	return result, written, errors.Join(err, closing)

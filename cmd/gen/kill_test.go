@@ -197,7 +197,7 @@ func TestCutAndObstructed(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for name, test := range map[string]func(*testing.T, string){
-		"killed": killed, "killed at first": killedAtFirst, "disk full": diskFull, "read-only": readOnly, "no right to write": noRight,
+		"killed": killed, "killed at first": killedAtFirst, "interrupted": interrupted, "disk full": diskFull, "read-only": readOnly, "no right to write": noRight,
 		"symlink as out": symlinkAsOut, "symlinks in out": symlinksInOut, "out over the spec": outOverSpec, "several at once": severalAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, gen) })
@@ -216,10 +216,10 @@ func killed(t *testing.T, gen string) {
 	whole := 2 * time.Since(started) // a process of its own has to start first
 	hit, leftovers := 0, 0
 	for i := range 200 {
-		// Where gen writes is the smaller part of its time, and the one that matters: three of four kills go there.
+		// Where gen writes is half of its time, and the half that matters: three of four kills go there.
 		longest, writing := whole, i%4 != 0
 		if writing {
-			longest = whole / 8
+			longest = whole / 3
 		}
 		if p.kill(random, p.specs[(i+1)%2], writing, longest) {
 			hit++
@@ -239,6 +239,43 @@ func killed(t *testing.T, gen string) {
 	t.Logf("%d runs were killed, %d in the middle of writing", hit, leftovers)
 	if hit < 100 || leftovers < 50 {
 		t.Errorf("only %d runs were killed and %d left something: the test proves too little", hit, leftovers)
+	}
+}
+
+// interrupted interrupts gen while it writes one tree over another. It ends by itself, and says which of the two stands.
+func interrupted(t *testing.T, gen string) {
+	p := filled(t, gen)
+	p.mustRun(p.specs[1])
+	stopped := 0
+	for i := range 40 {
+		cmd := exec.Command(gen, p.args(p.specs[0])...)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for len(p.working()) == 0 && len(ended) == 0 {
+			time.Sleep(100 * time.Microsecond)
+		}
+		time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+		signalled := cmd.Process.Signal(os.Interrupt)
+		switch err := <-ended; {
+		case err == nil && p.which() == 0: // it had placed the tree, or was about to
+		case signalled == nil && cmd.ProcessState.ExitCode() == exitOther && p.which() == 1 && strings.HasSuffix(said.String(), "interrupted: "+p.path("out")+" is as it was\n"):
+			stopped++
+		default:
+			t.Fatalf("interrupt %d: gen ends with %v, the tree is number %d, and it says %s", i, err, p.which(), said.String())
+		}
+		if p.clean(); t.Failed() {
+			t.FailNow()
+		}
+		p.mustRun(p.specs[1])
+	}
+	t.Logf("%d of 40 runs were stopped", stopped)
+	if stopped == 0 {
+		t.Error("the test proves nothing")
 	}
 }
 

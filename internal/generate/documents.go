@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -18,14 +19,11 @@ import (
 
 // documents encodes every machine and adds what people and boot media need beside the document.
 func (g *generator) documents() error {
-	put := func([]outdir.File) {}
-	if g.options.Early != nil {
-		var err error
-		if put, err = g.options.Early(&g.Result); err != nil {
-			return err
-		}
+	all, err := g.encode()
+	if err != nil {
+		return err
 	}
-	for i, e := range g.encode(put) {
+	for i, e := range all {
 		m := g.Machines[i]
 		if e.err != nil {
 			if !g.blame(e.err) {
@@ -52,30 +50,39 @@ type encoded struct {
 	err   error
 }
 
-// encode encodes all machines on all cores: machines depend on nothing but themselves.
-func (g *generator) encode(put func([]outdir.File)) []encoded {
+// encode encodes all machines on all cores: machines depend on nothing but themselves, and each has its own error. Nothing
+// more is put once there is one, since it comes to no tree then.
+func (g *generator) encode() ([]encoded, error) {
+	put := func([]outdir.File) error { return nil }
+	if g.options.Early != nil {
+		var err error
+		if put, err = g.options.Early(&g.Result); err != nil {
+			return nil, err
+		}
+	}
 	out := make([]encoded, len(g.Machines))
 	var done atomic.Int64
 	var failed atomic.Bool
-	var all errgroup.Group
+	all, ended := errgroup.WithContext(context.Background())
 	all.SetLimit(runtime.GOMAXPROCS(0))
 	for i, m := range g.Machines {
 		all.Go(func() error {
-			out[i] = g.machine(m)
-			if out[i].err != nil {
-				failed.Store(true)
+			if ended.Err() != nil {
+				return nil
 			}
-			if !failed.Load() {
-				put(out[i].files)
+			if out[i] = g.machine(m); out[i].err != nil {
+				failed.Store(true)
 			}
 			if g.options.Progress != nil {
 				g.options.Progress(int(done.Add(1)), len(out))
 			}
-			return nil
+			if failed.Load() {
+				return nil
+			}
+			return put(out[i].files)
 		})
 	}
-	_ = all.Wait() // each has its own error
-	return out
+	return out, all.Wait()
 }
 
 // machine makes the folder of one machine. It is called from several goroutines.

@@ -30,8 +30,8 @@ type Options struct {
 
 // Early is called once the machines are planned and before their documents are made. What it returns is given the files of
 // every machine's folder as soon as they are there, from several goroutines. They are part of Tree as well, if it comes to
-// one: problems may still be found.
-type Early func(planned *Result) (put func(files []outdir.File), err error)
+// one: problems may still be found. An error of either ends the run.
+type Early func(planned *Result) (put func(files []outdir.File) error, err error)
 
 // Public are the options of tests and goldens: every credential is derived from the public test bundle, and the rendezvous
 // is a text that says so. A machine that boots with such documents does not come up, and protects nothing.
