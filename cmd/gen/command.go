@@ -130,6 +130,9 @@ func (o *options) generate(ctx context.Context) error {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	result, written, err := o.write(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("interrupted, %s is as it was: %w", o.out, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -144,35 +147,19 @@ func (o *options) generate(ctx context.Context) error {
 	return nil
 }
 
-// write makes the tree and the output folder of it. What is done goes to the disk while the rest is made; the folder
-// changes at the end, as a whole.
-func (o *options) write(ctx context.Context) (result *generate.Result, written outdir.Result, err error) {
+// write puts what the spec comes to into the output folder.
+func (o *options) write(ctx context.Context) (*generate.Result, outdir.Result, error) {
+	result, err := o.read(ctx, o.createSecrets)
+	if err != nil {
+		return nil, outdir.Result{}, err
+	}
+	if result.SpecIn(o.out) {
+		return nil, outdir.Result{}, fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
+	}
 	bar := newProgress(o.stderr)
-	var run *outdir.Run
-	result, err = o.read(o.createSecrets, func(planned *generate.Result) (put func([]outdir.File) error, err error) {
-		if planned.SpecIn(o.out) {
-			return nil, fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
-		}
-		if run, err = outdir.Begin(o.out, outdir.Options{Progress: bar.of("files")}); err != nil {
-			return nil, err
-		}
-		return func(files []outdir.File) error { run.Put(files); return ctx.Err() }, nil
-	})
-	if err == nil {
-		written, err = run.Commit(result.Tree)
-	}
-	bar.clear()
-	if run == nil {
-		return result, written, err
-	}
-	closing := run.Close()
-	switch {
-	case errors.Is(err, context.Canceled):
-		err = fmt.Errorf("interrupted: %s is as it was", o.out)
-	case errors.Is(err, errProblems) && closing != nil:
-		err = nil // they are printed already
-	}
-	return result, written, errors.Join(err, closing)
+	defer bar.clear()
+	written, err := outdir.Write(o.out, result.Tree, outdir.Options{Context: ctx, Progress: bar.of("files")})
+	return result, written, err
 }
 
 func count(r *generate.Result) string {
@@ -188,11 +175,11 @@ func number(n int, what string) string {
 }
 
 // read runs all stages, with the bundle from what it is given, and prints the problems.
-func (o *options) read(bundle func() (*secrets.Bundle, error), early generate.Early) (*generate.Result, error) {
+func (o *options) read(ctx context.Context, bundle func() (*secrets.Bundle, error)) (*generate.Result, error) {
 	bar := newProgress(o.stderr)
 	return o.reported(func(problems *problem.List) (*generate.Result, error) {
 		defer bar.clear()
-		return generate.FromFile(o.spec, generate.Options{Secrets: bundle, Program: binaries.Get, Progress: bar.of("documents"), Early: early}, problems)
+		return generate.FromFile(o.spec, generate.Options{Context: ctx, Secrets: bundle, Program: binaries.Get, Progress: bar.of("documents")}, problems)
 	})
 }
 
@@ -252,8 +239,8 @@ func (o *options) check() *cobra.Command {
 		Use:   "check -spec cluster.yaml",
 		Short: "Report every problem of a spec and write nothing",
 		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := o.read(o.lookAtSecrets, nil)
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := o.read(c.Context(), o.lookAtSecrets)
 			return err
 		},
 	}

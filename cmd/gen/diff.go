@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -61,7 +62,7 @@ func (o *options) readAside() (*generate.Result, error) {
 	if o.format == "json" {
 		aside.format = "text"
 	}
-	return aside.read(aside.lookAtSecrets, nil)
+	return aside.read(context.Background(), aside.lookAtSecrets)
 }
 
 // encode writes what was asked for in a form for programs.

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"muster/internal/media"
+	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/problem"
@@ -19,21 +21,28 @@ import (
 
 // documents encodes every machine and adds what people and boot media need beside the document.
 func (g *generator) documents() error {
-	all, err := g.encode()
+	encoded, err := g.encode()
 	if err != nil {
 		return err
 	}
-	for i, e := range all {
-		m := g.Machines[i]
-		if e.err != nil {
-			if !g.blame(e.err) {
-				return e.err
+	for i, m := range g.Machines {
+		folder := m.Folder()
+		doc, err := encoded[i].doc, encoded[i].err
+		if err != nil {
+			if !g.blame(err) {
+				return fmt.Errorf("the document of %s: %w", m.Config.Name, err)
 			}
 			continue
 		}
-		g.checkSize(m, e.doc)
-		g.Tree = append(g.Tree, e.files...)
-		if err := g.netBoot(m, e.doc); err != nil {
+		g.checkSize(m, doc)
+		for _, f := range doc.Files {
+			g.add(path.Join(folder, f.Name), f.Data)
+		}
+		if err := g.seed(folder, m, doc); err != nil {
+			return fmt.Errorf("the seed of %s: %w", m.Config.Name, err)
+		}
+		g.readable(folder, m.Config)
+		if err := g.netBoot(m, doc); err != nil {
 			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
 		}
 	}
@@ -45,70 +54,31 @@ func (g *generator) documents() error {
 
 // encoded is what came of one machine.
 type encoded struct {
-	doc   render.Document
-	files []outdir.File // of its folder
-	err   error
+	doc render.Document
+	err error
 }
 
-// encode encodes all machines on all cores: machines depend on nothing but themselves, and each has its own error. Nothing
-// more is put once there is one, since it comes to no tree then.
+// encode encodes all machines on all cores: machines depend on nothing but themselves, and each has its own error.
 func (g *generator) encode() ([]encoded, error) {
-	put := func([]outdir.File) error { return nil }
-	if g.options.Early != nil {
-		var err error
-		if put, err = g.options.Early(&g.Result); err != nil {
-			return nil, err
-		}
-	}
+	ctx := cmp.Or(g.options.Context, context.Background())
 	out := make([]encoded, len(g.Machines))
 	var done atomic.Int64
-	var failed atomic.Bool
-	all, ended := errgroup.WithContext(context.Background())
+	var all errgroup.Group
 	all.SetLimit(runtime.GOMAXPROCS(0))
 	for i, m := range g.Machines {
+		if ctx.Err() != nil {
+			break
+		}
 		all.Go(func() error {
-			if ended.Err() != nil {
-				return nil
-			}
-			if out[i] = g.machine(m); out[i].err != nil {
-				failed.Store(true)
-			}
+			out[i].doc, out[i].err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
 			if g.options.Progress != nil {
 				g.options.Progress(int(done.Add(1)), len(out))
 			}
-			if failed.Load() {
-				return nil
-			}
-			return put(out[i].files)
+			return nil
 		})
 	}
-	return out, all.Wait()
-}
-
-// machine makes the folder of one machine. It is called from several goroutines.
-func (g *generator) machine(m plan.Machine) (e encoded) {
-	if e.doc, e.err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config); e.err != nil {
-		e.err = fmt.Errorf("the document of %s: %w", m.Config.Name, e.err)
-		return e
-	}
-	for _, f := range e.doc.Files {
-		e.add(m, f.Name, f.Data)
-	}
-	seed, err := g.seed(m, e.doc)
-	if err != nil {
-		e.err = fmt.Errorf("the seed of %s: %w", m.Config.Name, err)
-		return e
-	}
-	if seed != nil {
-		e.add(m, "seed.iso", seed...)
-	}
-	e.readable(m)
-	return e
-}
-
-// add adds a file of the machine's folder.
-func (e *encoded) add(m plan.Machine, name string, pieces ...[]byte) {
-	e.files = append(e.files, outdir.File{Path: path.Join(m.Folder(), name), Pieces: pieces})
+	_ = all.Wait()
+	return out, ctx.Err()
 }
 
 func butaneOf(m plan.Machine) render.Butane {
@@ -131,10 +101,10 @@ func (g *generator) blame(err error) bool {
 	return true
 }
 
-// seed returns the NoCloud medium of a node that boots with cloud-init.
-func (g *generator) seed(m plan.Machine, doc render.Document) ([][]byte, error) {
+// seed adds the NoCloud medium of a node that boots with cloud-init.
+func (g *generator) seed(folder string, m plan.Machine, doc render.Document) error {
 	if m.Profile.Format.V != "cloud-init" || m.Config.Pool {
-		return nil, nil
+		return nil
 	}
 	var files []media.File
 	for _, f := range doc.Files {
@@ -143,24 +113,29 @@ func (g *generator) seed(m plan.Machine, doc render.Document) ([][]byte, error) 
 	if m.Target.IsControlPlane() && g.Cluster.Spec.Rendezvous.Delivery.V == "media" && !g.Cluster.Spec.Kubernetes.DryRun.V {
 		program, err := g.program(m.Target.Architecture.V)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		files = append(files, media.File{Name: plan.MediumProgram(m.Target.Architecture.V), Mode: 0o644, Data: program.Gzip})
 	}
-	return media.ISO("cidata", files)
+	iso, err := media.ISO("cidata", files)
+	if err != nil {
+		return err
+	}
+	g.add(path.Join(folder, "seed.iso"), iso...)
+	return nil
 }
 
 // readable adds every file that the document embeds, so that a change is reviewed as text.
-func (e *encoded) readable(m plan.Machine) {
-	for _, f := range m.Config.Files {
-		e.add(m, "files"+f.Path, f.Contents)
+func (g *generator) readable(folder string, c node.Config) {
+	for _, f := range c.Files {
+		g.add(path.Join(folder, "files", f.Path), f.Contents)
 	}
-	for _, u := range m.Config.Units {
+	for _, u := range c.Units {
 		if u.Contents != "" {
-			e.add(m, "files/etc/systemd/system/"+u.Name, []byte(u.Contents))
+			g.add(path.Join(folder, "files/etc/systemd/system", u.Name), []byte(u.Contents))
 		}
 		for _, d := range u.DropIns {
-			e.add(m, "files/etc/systemd/system/"+u.Name+".d/"+d.Name, []byte(d.Contents))
+			g.add(path.Join(folder, "files/etc/systemd/system", u.Name+".d", d.Name), []byte(d.Contents))
 		}
 	}
 }

@@ -3,12 +3,12 @@ package generate
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 
 	"muster/internal/node"
-	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/problem"
 	"muster/internal/render/payload"
@@ -17,6 +17,8 @@ import (
 
 // Options are what a run needs beside the spec.
 type Options struct {
+	// Context, when set, ends the run once it is done, with its error.
+	Context context.Context
 	// Secrets returns the bundle that credentials are derived from. It is called once, for a spec without errors only, so
 	// that nothing is created for one that has to be mended first.
 	Secrets func() (*secrets.Bundle, error)
@@ -24,14 +26,7 @@ type Options struct {
 	Program func(architecture string) ([]byte, error)
 	// Progress, when set, is told how many of all documents are done, from several goroutines.
 	Progress func(done, all int)
-	// Early, when set, is told of the files of machines while others are still being made.
-	Early Early
 }
-
-// Early is called once the machines are planned and before their documents are made. What it returns is given the files of
-// every machine's folder as soon as they are there, from several goroutines. They are part of Tree as well, if it comes to
-// one: problems may still be found. An error of either ends the run.
-type Early func(planned *Result) (put func(files []outdir.File) error, err error)
 
 // Public are the options of tests and goldens: every credential is derived from the public test bundle, and the rendezvous
 // is a text that says so. A machine that boots with such documents does not come up, and protects nothing.

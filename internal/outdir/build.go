@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -17,11 +19,8 @@ import (
 // the file system's journal, not for the processor.
 const maxWorkers = 4
 
-// build completes the new tree in the staging folder and has it on the disk when it returns.
-func (t *target) build(found *inventory, want *tree, s *stage) error {
-	if s.failed != nil {
-		return s.failed
-	}
+// build makes the new tree in the staging folder and has it on the disk when it returns.
+func (t *target) build(found *inventory, want *tree) error {
 	kept := keptFolders(found, want)
 	folders := maps.Clone(want.folders)
 	for p := range kept {
@@ -31,12 +30,13 @@ func (t *target) build(found *inventory, want *tree, s *stage) error {
 	if t.Op != nil {
 		workers = 1
 	}
-	if err := s.root(); err != nil {
+	if err := t.makeStaging(); err != nil {
 		return err
 	}
-	inOrder := slices.Sorted(maps.Keys(folders))
-	if err := parallel(len(inOrder), workers, func(i int) error { return s.folder(inOrder[i]) }); err != nil {
-		return err
+	for _, level := range byDepth(folders) {
+		if err := parallel(t.Context, len(level), workers, func(i int) error { return t.makeFolder(t.in(t.staging, level[i])) }); err != nil {
+			return err
+		}
 	}
 	for _, f := range found.foreign {
 		if err := t.carry(f); err != nil {
@@ -44,16 +44,19 @@ func (t *target) build(found *inventory, want *tree, s *stage) error {
 		}
 	}
 	var done atomic.Int64
-	err := parallel(len(want.files), workers, func(i int) error {
-		if err := s.complete(found, want, i); err != nil {
-			return err
-		}
+	var early sync.WaitGroup
+	err := parallel(t.Context, len(want.files), workers, func(i int) error {
+		err := t.put(found, want, i)
+		n := int(done.Add(1))
 		if t.Progress != nil {
-			t.Progress(int(done.Add(1)), len(want.files))
+			t.Progress(n, len(want.files))
 		}
-		return nil
+		if n == len(want.files)/2 && workers > 1 && syncIsCheap {
+			early.Go(func() { _ = syncTree(t.staging) }) // so that the one at the end, which tells, has half as much to wait for
+		}
+		return err
 	})
-	s.syncing.Wait()
+	early.Wait()
 	if err != nil {
 		return err
 	}
@@ -69,6 +72,19 @@ func (t *target) build(found *inventory, want *tree, s *stage) error {
 		}
 	}
 	return t.do("sync", t.staging, func() error { return syncTree(t.staging) })
+}
+
+// byDepth sorts folders, those without a folder above them first.
+func byDepth(folders map[string]bool) [][]string {
+	var levels [][]string
+	for _, p := range slices.Sorted(maps.Keys(folders)) {
+		depth := strings.Count(p, "/")
+		for len(levels) <= depth {
+			levels = append(levels, nil)
+		}
+		levels[depth] = append(levels[depth], p)
+	}
+	return levels
 }
 
 // keptFolders returns the folders that stay for the sake of somebody else: their own ones, and those that
@@ -115,13 +131,10 @@ func (t *target) makeFolder(name string) error {
 	})
 }
 
-// complete writes file number i of the tree, unless it lies there early. A file that already has the right bytes is linked,
-// which keeps its times and spares writing large images again.
-func (s *stage) complete(found *inventory, want *tree, i int) error {
-	t, f := s.t, want.files[i]
-	if s.written[f.Path] {
-		return nil
-	}
+// put writes file number i of the tree. A file that already has the right bytes is linked, which keeps its
+// times and spares writing large images again.
+func (t *target) put(found *inventory, want *tree, i int) error {
+	f := want.files[i]
 	name := t.in(t.staging, f.Path)
 	if o, there := found.owned[f.Path]; there && o.pristine(want.entries[i]) {
 		err := t.do("link", name, func() error { return os.Link(t.in(t.path, f.Path), name) })
@@ -129,7 +142,7 @@ func (s *stage) complete(found *inventory, want *tree, i int) error {
 			return err
 		}
 	}
-	return s.write(f)
+	return t.writeFile(name, f.Pieces...)
 }
 
 func (t *target) writeFile(name string, pieces ...[]byte) error {
@@ -218,10 +231,10 @@ func copyAttributes(name string, info fs.FileInfo) error {
 	return os.Chtimes(name, info.ModTime(), info.ModTime())
 }
 
-// parallel calls f for 0 to n-1 from a few goroutines, and returns an error of one of the calls after which
-// no further one was started.
-func parallel(n, workers int, f func(i int) error) error {
-	group, failed := errgroup.WithContext(context.Background())
+// parallel calls f for 0 to n-1 from a few goroutines, and returns an error of one of the calls, or of the context, after
+// which no further one was started.
+func parallel(ctx context.Context, n, workers int, f func(i int) error) error {
+	group, failed := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for i := 0; i < n && failed.Err() == nil; i++ {
 		group.Go(func() error {
@@ -231,5 +244,8 @@ func parallel(n, workers int, f func(i int) error) error {
 			return f(i)
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }

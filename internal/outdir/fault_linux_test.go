@@ -1,6 +1,7 @@
 package outdir
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,6 @@ type scene struct {
 	old  []File // nil: the folder does not exist yet
 
 	noExchange, noLinks bool
-	early               bool // some files come before the others, one of which lies there as it is to be
 }
 
 var scenes = []scene{
@@ -25,8 +25,6 @@ var scenes = []scene{
 	{name: "two renames", old: oldFiles, noExchange: true},
 	{name: "copies", old: oldFiles, noLinks: true},
 	{name: "new folder"},
-	{name: "early", old: oldFiles, early: true},
-	{name: "early, new folder", early: true},
 }
 
 var (
@@ -53,31 +51,13 @@ func (s scene) stage(t *testing.T, base string) string {
 	return out
 }
 
-// write is Write, in parts where the scene says so.
-func (s scene) write(out string, opts Options) (Result, error) {
-	if !s.early {
-		return Write(out, newFiles, opts)
-	}
-	return writeEarly(out, newFiles[1:3], newFiles, opts)
-}
-
-func writeEarly(out string, early, files []File, opts Options) (Result, error) {
-	r, err := Begin(out, opts)
-	if err != nil {
-		return Result{}, err
-	}
-	r.Put(early)
-	res, err := r.Commit(files)
-	return res, errors.Join(err, r.Close())
-}
-
 // outcomes returns what the folder looks like before and after an undisturbed run, and the number of operations
 // of that run.
 func (s scene) outcomes(t *testing.T) (before, after map[string]string, ops int) {
 	t.Helper()
 	out := s.stage(t, t.TempDir())
 	before = snapshot(t, out)
-	_, err := s.write(out, Options{Op: func(op, path string) error {
+	_, err := Write(out, newFiles, Options{Op: func(op, path string) error {
 		ops++
 		return refusing(s.noExchange, s.noLinks)(op, path)
 	}})
@@ -111,7 +91,7 @@ func TestFailureOfEveryOperation(t *testing.T) {
 			for n := range ops {
 				out := s.stage(t, filepath.Join(base, fmt.Sprint(n)))
 				i, failed, placed := 0, "", false
-				res, err := s.write(out, Options{Op: func(op, path string) error {
+				res, err := Write(out, newFiles, Options{Op: func(op, path string) error {
 					if i++; i-1 == n {
 						failed = op + " " + path
 						return errInjected
@@ -136,6 +116,38 @@ func TestFailureOfEveryOperation(t *testing.T) {
 	}
 }
 
+// A run that is told to end does so before the exchange, with the old tree in full and nothing beside it, or too late.
+func TestEndedAtEveryOperation(t *testing.T) {
+	for _, s := range scenes {
+		t.Run(s.name, func(t *testing.T) {
+			before, after, ops := s.outcomes(t)
+			base := t.TempDir()
+			ended := 0
+			for n := range ops {
+				out := s.stage(t, filepath.Join(base, fmt.Sprint(n)))
+				ctx, end := context.WithCancel(t.Context())
+				i := 0
+				res, err := Write(out, newFiles, Options{Context: ctx, Op: func(op, path string) error {
+					if i++; i-1 == n {
+						end()
+					}
+					return refusing(s.noExchange, s.noLinks)(op, path)
+				}})
+				if placed := wantOneOf(t, out, before, after); placed != res.Written || placed != (err == nil) || !placed && !errors.Is(err, context.Canceled) {
+					t.Fatalf("%d: Written is %v, the new tree stands: %v, error is %v", n, res.Written, placed, err)
+				}
+				if err != nil {
+					ended++
+				}
+				wantNoLeftovers(t, out)
+			}
+			if ended < 3 {
+				t.Errorf("only %d of %d runs ended", ended, ops)
+			}
+		})
+	}
+}
+
 // From some operation on nothing works any more, which is what a kill looks like to the file system, and the
 // run that repairs is cut in the same way.
 func TestCutAtEveryOperationTwice(t *testing.T) {
@@ -147,10 +159,10 @@ func TestCutAtEveryOperationTwice(t *testing.T) {
 				// Every fifth one, others for each n: all pairs would take half a minute.
 				for m, repaired := n%5, false; !repaired; m += 5 {
 					out := s.stage(t, filepath.Join(base, fmt.Sprintf("%d-%d", n, m)))
-					if _, err := s.write(out, Options{Op: s.cutAt(n)}); !errors.Is(err, errInjected) {
+					if _, err := Write(out, newFiles, Options{Op: s.cutAt(n)}); !errors.Is(err, errInjected) {
 						t.Fatalf("%d: error is %v", n, err)
 					}
-					_, err := s.write(out, Options{Op: s.cutAt(m)})
+					_, err := Write(out, newFiles, Options{Op: s.cutAt(m)})
 					repaired = err == nil
 					if s.old != nil { // which gives Read something to repair
 						if _, err := Read(out); err != nil {
@@ -191,7 +203,7 @@ func TestKillAtEveryOperation(t *testing.T) {
 			outcomes := map[bool]int{}
 			for n := range ops + 1 {
 				out := s.stage(t, filepath.Join(base, fmt.Sprint(n)))
-				run := childRun{Dir: out, Files: newFiles, Early: s.early, KillAt: n, NoExchange: s.noExchange, NoLinks: s.noLinks}
+				run := childRun{Dir: out, Files: newFiles, KillAt: n, NoExchange: s.noExchange, NoLinks: s.noLinks}
 				res, killed := run.start(t)
 				if killed != (n < ops) || res.Err != "" {
 					t.Fatalf("%d: killed: %v, error: %s", n, killed, res.Err)
@@ -227,7 +239,7 @@ func TestKilledRunLeavesNothingToAnother(t *testing.T) {
 			want := snapshot(t, clean)
 			for n := range ops {
 				out := s.stage(t, filepath.Join(base, fmt.Sprint(n)))
-				if _, err := s.write(out, Options{Op: s.cutAt(n)}); err == nil {
+				if _, err := Write(out, newFiles, Options{Op: s.cutAt(n)}); err == nil {
 					t.Fatalf("%d: not cut", n)
 				}
 				mustWrite(t, out, third...)

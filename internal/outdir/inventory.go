@@ -139,7 +139,7 @@ func (t *target) refuseMount(p string) error {
 func (t *target) hashOwned(inv *inventory) error {
 	paths := slices.Sorted(maps.Keys(inv.owned))
 	sums := make([]string, len(paths))
-	err := parallel(len(paths), maxWorkers, func(i int) (err error) {
+	err := parallel(t.Context, len(paths), maxWorkers, func(i int) (err error) {
 		if inv.owned[paths[i]].info.Mode().IsRegular() {
 			sums[i], err = hashFile(t.in(t.path, paths[i]))
 		}

@@ -66,8 +66,7 @@ func runInNamespace() int {
 type childRun struct {
 	Dir    string
 	Files  []File
-	Early  bool // the second and third file come first
-	KillAt int  // number of the operation at which the process kills itself; none if negative
+	KillAt int // number of the operation at which the process kills itself; none if negative
 
 	NoExchange bool // the exchange is refused, as by a file system that has none
 	NoLinks    bool // hard links are refused
@@ -99,11 +98,7 @@ func childMain(spec string) int {
 			return refusing(run.NoExchange, run.NoLinks)(op, path)
 		}
 	}
-	var early []File
-	if run.Early {
-		early = run.Files[1:3]
-	}
-	res, err := writeEarly(run.Dir, early, run.Files, opts)
+	res, err := Write(run.Dir, run.Files, opts)
 	out := childResult{Result: res}
 	if err != nil {
 		out.Err = err.Error()

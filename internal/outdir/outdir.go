@@ -17,6 +17,7 @@
 package outdir
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,6 +62,9 @@ func (File) MarshalJSON() ([]byte, error) { return nil, errEncoded }
 
 // Options are the knobs of a Write.
 type Options struct {
+	// Context, when set, ends the Write once it is done, with its error and the old tree as it was, unless the new one is
+	// complete already.
+	Context context.Context
 	// Op, when set, is called before every operation that changes the file system, with the operation's
 	// name (lock, mkdir, create, write, link, symlink, copy, chmod, sync, rename, exchange, remove) and
 	// the path that it works on. An error takes the place of the operation's own. It serves tests that
@@ -90,76 +94,53 @@ type Result struct {
 // Every error names the path concerned and what to do. Up to the exchange an error leaves the old tree as
 // it was. An error after it, from removing the old tree, comes with Result.Written true: the new tree then
 // stands in full and the next run removes the rest.
-func Write(dir string, files []File, opts Options) (Result, error) {
-	r, err := Begin(dir, opts)
+func Write(dir string, files []File, opts Options) (res Result, err error) {
+	want, err := newTree(files)
+	if err != nil {
+		return Result{}, fmt.Errorf("cannot write %s: %w", dir, err)
+	}
+	t, err := newTarget(dir, opts)
 	if err != nil {
 		return Result{}, err
 	}
-	res, err := r.Commit(files)
-	return res, errors.Join(err, r.Close())
-}
-
-// Run is a Write in parts, for a tree whose files are still being made.
-type Run struct {
-	t      *target
-	found  *inventory
-	unlock func() error
-	stage  *stage
-}
-
-// Begin does what Write does before it needs the files. The run holds the lock until it is closed.
-func Begin(dir string, opts Options) (*Run, error) {
-	t, err := newTarget(dir, opts)
-	if err != nil {
-		return nil, err
-	}
 	if err := t.checkReplaceable(); err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	unlock, err := t.acquire()
 	if err != nil {
-		return nil, err
-	}
-	r := &Run{t: t, unlock: unlock, stage: newStage(t)}
-	if err = t.recover(); err == nil {
-		r.found, err = t.inspect()
-	}
-	if err != nil {
-		return nil, errors.Join(err, unlock())
-	}
-	return r, nil
-}
-
-// Commit does the rest of Write. Every file that was Put is among files; what was Put counts.
-func (r *Run) Commit(files []File) (Result, error) {
-	want, err := newTree(files, r.stage.early)
-	if err != nil {
-		return Result{}, fmt.Errorf("cannot write %s: %w", r.t.name, err)
-	}
-	if err := r.t.conflicts(r.found, want); err != nil {
 		return Result{}, err
 	}
-	res := compare(r.found, want)
-	if upToDate(r.found, want, res) {
+	defer func() { err = errors.Join(err, unlock()) }()
+	if err := t.recover(); err != nil {
+		return Result{}, err
+	}
+	return t.write(want)
+}
+
+// write does the work of Write once the lock is held and nothing of an earlier run lies around.
+func (t *target) write(want *tree) (Result, error) {
+	found, err := t.inspect()
+	if err != nil {
+		return Result{}, err
+	}
+	if err := t.conflicts(found, want); err != nil {
+		return Result{}, err
+	}
+	res := compare(found, want)
+	if upToDate(found, want, res) {
 		return res, nil
 	}
-	if err := r.t.replace(r.found, want, r.stage); err != nil {
-		return Result{}, err
+	if err := t.replace(found, want); err != nil {
+		// recover is what a later run would do about the same leftovers.
+		return Result{}, errors.Join(err, t.recover())
 	}
 	res.Written = true
-	return res, nil
-}
-
-// Close ends the run, and removes the old tree, or what was Put when there was no Commit or it failed. It does what a later
-// run would do about the same leftovers.
-func (r *Run) Close() error {
-	r.stage.syncing.Wait()
-	return errors.Join(r.t.recover(), r.unlock())
+	return res, t.recover()
 }
 
 // replace builds the new tree and puts it in the place of the old one, which stays beside it.
-func (t *target) replace(found *inventory, want *tree, s *stage) error {
-	if err := t.build(found, want, s); err != nil {
+func (t *target) replace(found *inventory, want *tree) error {
+	if err := t.build(found, want); err != nil {
 		return err
 	}
 	return t.place(found.exists)
@@ -168,7 +149,7 @@ func (t *target) replace(found *inventory, want *tree, s *stage) error {
 // Compare reports what a Write of the same files would do, and the errors it would refuse them with,
 // without writing. Result.Written is true when there is anything to write.
 func Compare(dir string, files []File) (Result, error) {
-	want, err := newTree(files, nil)
+	want, err := newTree(files)
 	if err != nil {
 		return Result{}, fmt.Errorf("cannot compare %s: %w", dir, err)
 	}

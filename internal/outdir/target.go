@@ -1,6 +1,7 @@
 package outdir
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +35,9 @@ func newTarget(dir string, options Options) (*target, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot tell the current folder: %w: pass an absolute -out", dir, cause(err))
+	}
+	if options.Context == nil {
+		options.Context = context.Background()
 	}
 	parent, base := filepath.Split(abs)
 	beside := func(suffix string) string { return filepath.Join(parent, "."+base+".muster-"+suffix) }

@@ -1,6 +1,7 @@
 package outdir
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,9 +23,9 @@ type tree struct {
 	manifest []byte // the bytes of manifest.json
 }
 
-// newTree checks the paths of files and works out everything that follows from them; known are entries of files that
-// lie in the new tree already. All bad paths are reported at once.
-func newTree(files []File, known map[string]Entry) (*tree, error) {
+// newTree checks the paths of files and works out everything that follows from them. All bad paths are
+// reported at once.
+func newTree(files []File) (*tree, error) {
 	w := &tree{files: slices.Clone(files), index: make(map[string]int, len(files))}
 	slices.SortStableFunc(w.files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	var problems []error
@@ -38,11 +39,6 @@ func newTree(files []File, known map[string]Entry) (*tree, error) {
 		}
 		w.index[f.Path] = i
 	}
-	for p := range known {
-		if _, wanted := w.index[p]; !wanted {
-			problems = append(problems, fmt.Errorf("file path %q was put early and is no part of the tree", p))
-		}
-	}
 	w.folders = foldersOf(w.index)
 	for _, f := range w.files {
 		if w.folders[f.Path] {
@@ -52,20 +48,22 @@ func newTree(files []File, known map[string]Entry) (*tree, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if err := w.digest(known); err != nil {
+	if err := w.digest(); err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
 // digest fills in the entries and the manifest.
-func (w *tree) digest(known map[string]Entry) error {
+func (w *tree) digest() error {
 	w.entries = make([]Entry, len(w.files))
-	err := parallel(len(w.files), maxWorkers, func(i int) error {
-		var there bool
-		if w.entries[i], there = known[w.files[i].Path]; !there {
-			w.entries[i] = entryOf(w.files[i])
+	err := parallel(context.Background(), len(w.files), maxWorkers, func(i int) error {
+		f := w.files[i]
+		sum := sha256.New()
+		for _, p := range f.Pieces {
+			sum.Write(p)
 		}
+		w.entries[i] = Entry{Path: f.Path, Size: f.Size(), SHA256: hex.EncodeToString(sum.Sum(nil))}
 		return nil
 	})
 	if err != nil {
@@ -73,14 +71,6 @@ func (w *tree) digest(known map[string]Entry) error {
 	}
 	w.manifest, err = encodeManifest(w.entries)
 	return err
-}
-
-func entryOf(f File) Entry {
-	sum := sha256.New()
-	for _, p := range f.Pieces {
-		sum.Write(p)
-	}
-	return Entry{Path: f.Path, Size: f.Size(), SHA256: hex.EncodeToString(sum.Sum(nil))}
 }
 
 // checkPath says why p cannot be the path of a file of the tree. A manifest read from disk goes through the
