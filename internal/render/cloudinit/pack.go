@@ -2,8 +2,9 @@ package cloudinit
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
-	"strings"
+	"slices"
 
 	"muster/internal/render/payload"
 )
@@ -18,33 +19,34 @@ const packedType = "application/gzip"
 const mimeLine = 76
 
 // pack compresses user-data as a whole. That beats compressing its files one by one: machines' files resemble each other
-// and base64 is paid for once. The files are to be in userData as they are, wherever they can; shared is as for GzipBase64.
+// and base64 is paid for once. The files are to be in userData as they are, wherever they can; shared is as for
+// payload.Gzip.
 func pack(userData []byte, shared int) []byte {
-	return append([]byte(packedHeader), wrapped(payload.GzipBase64(userData, shared))...)
+	packed := payload.Gzip(userData, shared)
+	out := append(make([]byte, 0, len(packedHeader)+len(packed)*3/2), packedHeader...)
+	return appendLines(out, packed)
 }
 
-// wrapped breaks base64 into lines.
-func wrapped(text string) []byte {
-	var b bytes.Buffer
-	b.Grow(len(text) + len(text)/mimeLine + 1)
-	for text != "" {
-		n := min(len(text), mimeLine)
-		b.WriteString(text[:n])
-		b.WriteByte('\n')
-		text = text[n:]
+// appendLines appends data in lines of base64.
+func appendLines(to, data []byte) []byte {
+	for line := range slices.Chunk(data, mimeLine/4*3) {
+		to = append(base64.StdEncoding.AppendEncode(to, line), '\n')
 	}
-	return b.Bytes()
+	return to
 }
 
 // unpack is the inverse of pack, and returns user-data that is not packed as it is.
 func unpack(userData []byte) ([]byte, error) {
-	body, packed := bytes.CutPrefix(userData, []byte(packedHeader))
-	if !packed {
+	body, isPacked := bytes.CutPrefix(userData, []byte(packedHeader))
+	if !isPacked {
 		return userData, nil
 	}
-	text := strings.ReplaceAll(string(body), "\n", "")
-	if !bytes.Equal(body, wrapped(text)) {
+	packed, err := payload.FromBase64(string(body)) // passes over line feeds
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(body, appendLines(make([]byte, 0, len(body)), packed)) {
 		return nil, fmt.Errorf("the packed part is not in the lines that it was written in")
 	}
-	return payload.FromGzipBase64(text)
+	return payload.Gunzip(packed)
 }

@@ -103,7 +103,7 @@ func readUserData(document []byte) (user userData, err error) {
 }
 
 // readBefore are large entries of write_files by their YAML, which each stands for itself: it has no tag and no anchor.
-var readBefore payload.Kept[string, writeFile]
+var readBefore payload.Kept[writeFile]
 
 // readLarge returns the large entries that write_files begins with, and the document without them.
 func readLarge(body []byte) (files []writeFile, rest []byte, err error) {
@@ -116,7 +116,7 @@ func readLarge(body []byte) (files []writeFile, rest []byte, err error) {
 		if !more || len(entry) < large {
 			return files, append([]byte(listStart), list...), nil
 		}
-		file, err := readBefore.Get(string(entry), func() (writeFile, error) { return readEntry(entry) })
+		file, err := readBefore.Get(entry, func() (writeFile, error) { return readEntry(entry) })
 		if err != nil {
 			return nil, nil, err
 		}

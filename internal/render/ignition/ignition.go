@@ -71,7 +71,7 @@ func Encode(kind Butane, cfg node.Config, refused *problem.List) ([]byte, error)
 // files one by one: machines' files resemble each other and base64 is paid for once.
 func pack(document []byte) butane.Config {
 	var doc butane.Config
-	doc.Ignition.Config.Replace = butane.Resource{Source: new(base64URL + payload.GzipBase64(document, 0)), Compression: new(gzipCompression)}
+	doc.Ignition.Config.Replace = butane.Resource{Source: new(base64URL + payload.GzipBase64(document)), Compression: new(gzipCompression)}
 	return doc
 }
 

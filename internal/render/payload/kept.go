@@ -2,38 +2,38 @@ package payload
 
 import "sync"
 
-// Kept keeps what was made of a key, for machines that share most of what they are made of. It forgets everything when it
+// Kept keeps what was made of some bytes, for machines that share most of what they are made of. It forgets everything when it
 // holds keptMost results, so that a program that renders cluster after cluster does not grow. The zero value is ready to
 // use, from several goroutines at once.
-type Kept[K comparable, V any] struct {
+type Kept[V any] struct {
 	mu   sync.Mutex
-	made map[K]func() (V, error)
+	made map[string]func() (V, error)
 }
 
 const keptMost = 64
 
-// Get returns what is kept for key, or what build makes and is kept from then on; an error is not kept. Whoever asks for
+// Get returns what is kept for key, which it copies where it keeps it, or what build makes and is kept from then on; an error is not kept. Whoever asks for
 // the same meanwhile waits for it.
-func (k *Kept[K, V]) Get(key K, build func() (V, error)) (V, error) {
+func (k *Kept[V]) Get(key []byte, build func() (V, error)) (V, error) {
 	v, err := k.once(key, build)()
 	if err != nil {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		delete(k.made, key)
+		delete(k.made, string(key))
 	}
 	return v, err
 }
 
-func (k *Kept[K, V]) once(key K, build func() (V, error)) func() (V, error) {
+func (k *Kept[V]) once(key []byte, build func() (V, error)) func() (V, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if made, known := k.made[key]; known {
+	if made, known := k.made[string(key)]; known {
 		return made
 	}
 	if k.made == nil || len(k.made) == keptMost {
-		k.made = map[K]func() (V, error){}
+		k.made = map[string]func() (V, error){}
 	}
 	made := sync.OnceValues(build)
-	k.made[key] = made
+	k.made[string(key)] = made
 	return made
 }

@@ -2,20 +2,21 @@ package payload
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 )
 
 func TestKept(t *testing.T) {
-	var k Kept[int, int]
+	var k Kept[int]
 	made := 0
 	double := func(n int) int {
-		v, err := k.Get(n, func() (int, error) { made++; return 2 * n, nil })
+		v, err := k.Get(fmt.Append(nil, n), func() (int, error) { made++; return 2 * n, nil })
 		if err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
-	if _, err := k.Get(1, func() (int, error) { return 7, errors.New("not now") }); err == nil {
+	if _, err := k.Get([]byte("1"), func() (int, error) { return 7, errors.New("not now") }); err == nil {
 		t.Error("an error was lost")
 	}
 	for range 2 {

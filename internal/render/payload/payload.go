@@ -70,10 +70,10 @@ func newWriter(level int) *flate.Writer {
 // operating system.
 const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
-// GzipBase64 returns contents compressed with gzip and in standard base64 on one line. The first shared bytes of contents
-// are those that many contents begin with: they are compressed once for all, and the rest with what they say in mind. The
-// result is one gzip stream like any other, and follows from the two arguments alone.
-func GzipBase64(contents []byte, shared int) string {
+// Gzip returns contents compressed with gzip. The first shared bytes of contents are those that many contents begin with:
+// they are compressed once for all, and the rest with what they say in mind. The result is one gzip stream like any other,
+// and follows from the two arguments alone.
+func Gzip(contents []byte, shared int) []byte {
 	var compressed bytes.Buffer
 	compressed.Grow(len(contents)/2 + 64)
 	compressed.WriteString(gzipHeader)
@@ -87,15 +87,18 @@ func GzipBase64(contents []byte, shared int) string {
 	neverFails(errors.Join(err, w.Close()))
 	trailer := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(contents))
 	compressed.Write(binary.LittleEndian.AppendUint32(trailer, uint32(len(contents))))
-	return Base64(compressed.Bytes())
+	return compressed.Bytes()
 }
 
+// GzipBase64 returns contents compressed with gzip and in standard base64 on one line.
+func GzipBase64(contents []byte) string { return Base64(Gzip(contents, 0)) }
+
 // begun are beginnings of contents, and what they compress to.
-var begun Kept[string, []byte]
+var begun Kept[[]byte]
 
 // beginning returns what compressed contents begin with, up to the end of a byte.
 func beginning(contents []byte) []byte {
-	deflated, err := begun.Get(string(contents), func() ([]byte, error) {
+	deflated, err := begun.Get(contents, func() ([]byte, error) {
 		var b bytes.Buffer
 		w := newWriter(sharedLevel)
 		w.Reset(&b)
@@ -118,7 +121,7 @@ func neverFails(err error) {
 // Compression has to win by more than margin bytes: what the document needs to say that it is there.
 func Shorter(contents []byte, margin int) (text string, compressed bool) {
 	plain := Base64(contents)
-	if packed := GzipBase64(contents, 0); len(packed)+margin < len(plain) {
+	if packed := GzipBase64(contents); len(packed)+margin < len(plain) {
 		return packed, true
 	}
 	return plain, false
@@ -136,12 +139,16 @@ func FromGzipBase64(text string) ([]byte, error) {
 	return Gunzip(packed)
 }
 
+// readers keeps decompressors for the next file.
+var readers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
 // Gunzip returns what one gzip stream holds, ProgramLimit bytes at most. It is an error if packed holds anything else: a second stream, something
 // behind the first one, or a header with more than GzipBase64 writes.
 func Gunzip(packed []byte) ([]byte, error) {
 	rest := bytes.NewReader(packed)
-	r, err := gzip.NewReader(rest)
-	if err != nil {
+	r, _ := readers.Get().(*gzip.Reader)
+	defer readers.Put(r)
+	if err := r.Reset(rest); err != nil {
 		return nil, err
 	}
 	r.Multistream(false)
@@ -150,7 +157,7 @@ func Gunzip(packed []byte) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	out.Grow(4 * len(packed))
-	_, err = out.ReadFrom(io.LimitReader(r, ProgramLimit+1))
+	_, err := out.ReadFrom(io.LimitReader(r, ProgramLimit+1))
 	if err == nil && out.Len() > ProgramLimit {
 		return nil, fmt.Errorf("more than %d bytes come out of the gzip stream", ProgramLimit)
 	}
@@ -161,7 +168,7 @@ func Gunzip(packed []byte) ([]byte, error) {
 }
 
 // measured is what Measure found, by the digest of the stream: all control planes carry the same program.
-var measured Kept[[sha256.Size]byte, program]
+var measured Kept[program]
 
 type program struct {
 	digest string
@@ -171,7 +178,8 @@ type program struct {
 // Measure returns the SHA-256, in lower-case hexadecimal, and the size in bytes of what a gzip stream holds, without
 // keeping it. It is an error if that is more than most bytes.
 func Measure(packed []byte, most int64) (digest string, size int64, err error) {
-	p, err := measured.Get(sha256.Sum256(packed), func() (program, error) { return measure(packed, most) })
+	key := sha256.Sum256(packed)
+	p, err := measured.Get(key[:], func() (program, error) { return measure(packed, most) })
 	if err != nil {
 		return "", 0, err
 	}
