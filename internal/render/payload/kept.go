@@ -2,9 +2,9 @@ package payload
 
 import "sync"
 
-// Kept keeps what was made of some bytes, for machines that share most of what they are made of. It forgets everything when it
-// holds keptMost results, so that a program that renders cluster after cluster does not grow. The zero value is ready to
-// use, from several goroutines at once.
+// Kept keeps what was made of some bytes, for machines that share most of what they are made of. It forgets everything
+// when it holds keptMost results, so that a program that renders cluster after cluster does not grow. The zero value is
+// ready to use, from several goroutines at once.
 type Kept[V any] struct {
 	mu   sync.Mutex
 	made map[string]func() (V, error)
@@ -12,8 +12,8 @@ type Kept[V any] struct {
 
 const keptMost = 64
 
-// Get returns what is kept for key, which it copies where it keeps it, or what build makes and is kept from then on; an error is not kept. Whoever asks for
-// the same meanwhile waits for it.
+// Get returns what is kept for key, or what build makes and is kept from then on; an error is not kept. Whoever asks for
+// the same meanwhile waits for it. The key is copied.
 func (k *Kept[V]) Get(key []byte, build func() (V, error)) (V, error) {
 	v, err := k.once(key, build)()
 	if err != nil {
