@@ -2,6 +2,7 @@ package cloudinit
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,30 +55,14 @@ func textStrings(of []text) []string {
 // unless the program is a shell.
 type command []text
 
-// MarshalYAML implements yaml.Marshaler: one line for a command, unless one of its arguments is a script.
-func (c command) MarshalYAML() (any, error) {
-	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-	for _, word := range c {
-		if strings.Contains(string(word), "\n") {
-			n.Style = 0
-		}
-		value, err := word.MarshalYAML()
-		if err != nil {
-			return nil, err
-		}
-		n.Content = append(n.Content, value.(*yaml.Node))
-	}
-	return n, nil
-}
-
 // userData is cloud-init's own configuration: https://docs.cloud-init.io/en/latest/reference/modules.html
 type userData struct {
-	WriteFiles       []writeFile `yaml:"write_files,omitempty"`
-	Hostname         text        `yaml:"hostname,omitempty"`
-	FQDN             text        `yaml:"fqdn,omitempty"`
-	PreserveHostname *bool       `yaml:"preserve_hostname,omitempty"`
+	WriteFiles       []writeFile `yaml:"write_files"`
+	Hostname         text        `yaml:"hostname"`
+	FQDN             text        `yaml:"fqdn"`
+	PreserveHostname *bool       `yaml:"preserve_hostname"`
 	ManageEtcHosts   bool        `yaml:"manage_etc_hosts"`
-	Users            []user      `yaml:"users,omitempty"`
+	Users            []user      `yaml:"users"`
 	BootCmd          []command   `yaml:"bootcmd"`
 	RunCmd           []command   `yaml:"runcmd"`
 }
@@ -87,7 +72,7 @@ type writeFile struct {
 	Path        text `yaml:"path"`
 	Permissions text `yaml:"permissions"`
 	Owner       text `yaml:"owner"`
-	Encoding    text `yaml:"encoding,omitempty"`
+	Encoding    text `yaml:"encoding"`
 	Content     text `yaml:"content"`
 }
 
@@ -201,27 +186,64 @@ const (
 
 // marshal returns user-data, and how many bytes at its beginning end with the large files.
 //
-// The files are written here: they are a list of strings, in the two kinds of scalars that text has, for which yaml.v3
-// takes longer than for anything else that is done for a document. It reads them back all the same.
-func (doc userData) marshal() (text []byte, shared int, err error) {
+// It is written here, but for users: strings in the two kinds of scalars that text has, for which yaml.v3 takes longer than
+// for anything else that is done for a document. It reads them back all the same.
+func (doc userData) marshal() (to []byte, shared int, err error) {
 	size := 16 << 10
 	for _, f := range doc.WriteFiles {
 		size += len(f.Content) + len(f.Content)/4 // with its indentation
 	}
-	text = append(make([]byte, 0, size), header...)
-	if len(doc.WriteFiles) > 0 {
-		text = append(text, listStart...)
-	}
+	to = append(make([]byte, 0, size), header+listStart...)
 	first := true
 	for _, f := range doc.WriteFiles {
-		text = f.appendYAML(text)
+		to = f.appendYAML(to)
 		if first = first && len(f.Content) >= large; first {
-			shared = len(text)
+			shared = len(to)
 		}
 	}
-	doc.WriteFiles = nil
-	rest, err := marshal(doc)
-	return append(text, rest...), shared, err
+	if doc.Hostname != "" {
+		to = appendYAML(to, "hostname: ", doc.Hostname)
+	}
+	if doc.FQDN != "" {
+		to = appendYAML(to, "fqdn: ", doc.FQDN)
+	}
+	if doc.PreserveHostname != nil {
+		to = fmt.Appendf(to, "preserve_hostname: %t\n", *doc.PreserveHostname)
+	}
+	to = fmt.Appendf(to, "manage_etc_hosts: %t\n", doc.ManageEtcHosts)
+	if len(doc.Users) > 0 {
+		users, err := marshal(map[string][]user{"users": doc.Users})
+		if err != nil {
+			return nil, 0, err
+		}
+		to = append(to, users...)
+	}
+	to = appendCommands(append(to, "bootcmd:\n"...), doc.BootCmd)
+	to = appendCommands(append(to, "runcmd:\n"...), doc.RunCmd)
+	return to, shared, nil
+}
+
+// appendCommands writes one line for a command, unless one of its words is a script.
+func appendCommands(to []byte, all []command) []byte {
+	for _, c := range all {
+		if slices.ContainsFunc(c, func(word text) bool { return strings.Contains(string(word), "\n") }) {
+			key := "  - - "
+			for _, word := range c {
+				to = appendYAML(to, key, word)
+				key = "    - "
+			}
+			continue
+		}
+		to = append(to, "  - ["...)
+		for i, word := range c {
+			if i > 0 {
+				to = append(to, ", "...)
+			}
+			to = strconv.AppendQuoteToASCII(to, string(word))
+		}
+		to = append(to, "]\n"...)
+	}
+	return to
 }
 
 // appendYAML writes an entry of write_files as yaml.v3 does.
