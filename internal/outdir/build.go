@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -21,20 +20,16 @@ const maxWorkers = 4
 
 // build makes the new tree in the staging folder and has it on the disk when it returns.
 func (t *target) build(found *inventory, want *tree) error {
-	kept := keptFolders(found, want)
-	folders := maps.Clone(want.folders)
-	for p := range kept {
-		folders[p] = true
-	}
-	workers := maxWorkers
-	if t.Op != nil {
-		workers = 1
-	}
 	if err := t.makeStaging(); err != nil {
 		return err
 	}
-	for _, level := range byDepth(folders) {
-		if err := parallel(t.Context, len(level), workers, func(i int) error { return t.makeFolder(t.in(t.staging, level[i])) }); err != nil {
+	folders := &folders{t: t}
+	if err := t.putAll(found, want, folders); err != nil {
+		return err
+	}
+	kept := keptFolders(found, want)
+	for _, p := range slices.Sorted(maps.Keys(kept)) {
+		if err := folders.make(p); err != nil {
 			return err
 		}
 	}
@@ -42,23 +37,6 @@ func (t *target) build(found *inventory, want *tree) error {
 		if err := t.carry(f); err != nil {
 			return err
 		}
-	}
-	var done atomic.Int64
-	var early sync.WaitGroup
-	err := parallel(t.Context, len(want.files), workers, func(i int) error {
-		err := t.put(found, want, i)
-		n := int(done.Add(1))
-		if t.Progress != nil {
-			t.Progress(n, len(want.files))
-		}
-		if n == len(want.files)/2 && workers > 1 && syncIsCheap {
-			early.Go(func() { _ = syncTree(t.staging) }) // so that the one at the end, which tells, has half as much to wait for
-		}
-		return err
-	})
-	early.Wait()
-	if err != nil {
-		return err
 	}
 	if err := t.writeFile(t.in(t.staging, manifestName), want.manifest); err != nil {
 		return err
@@ -74,17 +52,68 @@ func (t *target) build(found *inventory, want *tree) error {
 	return t.do("sync", t.staging, func() error { return syncTree(t.staging) })
 }
 
-// byDepth sorts folders, those without a folder above them first.
-func byDepth(folders map[string]bool) [][]string {
-	var levels [][]string
-	for _, p := range slices.Sorted(maps.Keys(folders)) {
-		depth := strings.Count(p, "/")
-		for len(levels) <= depth {
-			levels = append(levels, nil)
-		}
-		levels[depth] = append(levels[depth], p)
+// blockSize is how many files one goroutine takes at a time. They follow each other by path, so that folders are made just
+// before what goes into them: making all folders first takes file systems (ext4) half as long again.
+const blockSize = 32
+
+// putAll writes all files of the tree, and the folders that they need.
+func (t *target) putAll(found *inventory, want *tree, folders *folders) error {
+	workers := maxWorkers
+	if t.Op != nil {
+		workers = 1
 	}
-	return levels
+	var done atomic.Int64
+	var early sync.WaitGroup
+	put := func(i int) error {
+		if err := folders.make(path.Dir(want.files[i].Path)); err != nil {
+			return err
+		}
+		if err := t.put(found, want, i); err != nil {
+			return err
+		}
+		n := int(done.Add(1))
+		if t.Progress != nil {
+			t.Progress(n, len(want.files))
+		}
+		if n == len(want.files)/2 && workers > 1 && syncIsCheap {
+			early.Go(func() { _ = syncTree(t.staging) }) // so that the one at the end, which tells, has half as much to wait for
+		}
+		return nil
+	}
+	blocks := (len(want.files) + blockSize - 1) / blockSize
+	err := parallel(t.Context, blocks, workers, func(block int) error {
+		for i := block * blockSize; i < min((block+1)*blockSize, len(want.files)); i++ {
+			if err := put(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	early.Wait()
+	return err
+}
+
+// folders are those of the new tree, each made once, by whoever needs it first.
+type folders struct {
+	t    *target
+	made sync.Map // functions by path
+}
+
+// make makes a folder below the staging folder, and those above it.
+func (f *folders) make(p string) error {
+	if p == "." {
+		return nil
+	}
+	made, known := f.made.Load(p)
+	if !known {
+		made, _ = f.made.LoadOrStore(p, sync.OnceValue(func() error {
+			if err := f.make(path.Dir(p)); err != nil {
+				return err
+			}
+			return f.t.makeFolder(f.t.in(f.t.staging, p))
+		}))
+	}
+	return made.(func() error)()
 }
 
 // keptFolders returns the folders that stay for the sake of somebody else: their own ones, and those that

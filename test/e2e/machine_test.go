@@ -68,6 +68,7 @@ func (m *machine) has(name string) bool {
 // boot switches the machine on, with the disk as it is.
 func (m *machine) boot(t *testing.T) {
 	t.Helper()
+	m.unplug(t) // of an earlier case's machine of this name
 	m.mountDisk(t)
 	members, err := makeGroup(groupOfAll + "/" + m.name)
 	must(t, err)
