@@ -350,15 +350,18 @@ func (m *machine) owner(name string) uint32 {
 // waitFor waits until a machine that is up has said all texts.
 func (p *process) waitFor(t *testing.T, texts ...string) {
 	t.Helper()
-	for {
+	for ended := false; ; {
 		out := p.out.String()
 		missing := slices.IndexFunc(texts, func(s string) bool { return !strings.Contains(out, s) })
 		if missing < 0 {
 			return
 		}
+		if ended {
+			t.Fatalf("the machine ended (%v) without saying %q:\n%s", p.err, texts[missing], out)
+		}
 		select {
 		case <-p.done:
-			t.Fatalf("the machine ended (%v) without saying %q:\n%s", p.err, texts[missing], out)
+			ended = true // and may have said something just before
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
