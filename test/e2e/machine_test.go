@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,7 +69,6 @@ func (m *machine) has(name string) bool {
 // boot switches the machine on, with the disk as it is.
 func (m *machine) boot(t *testing.T) {
 	t.Helper()
-	m.unplug(t) // of an earlier case's machine of this name
 	m.mountDisk(t)
 	members, err := makeGroup(groupOfAll + "/" + m.name)
 	must(t, err)
@@ -193,12 +193,15 @@ func (m *machine) cut(t *testing.T) {
 	m.host = nil
 }
 
-// unplug waits until the kernel has taken away the cable of a machine that is no more: the next one has the same name.
+// unplug waits until the kernel has taken away the cable of a machine that is no more: the next one has the same name. /sys shows the interfaces of
+// the network that it was mounted in, which is not ours.
 func (m *machine) unplug(t *testing.T) {
 	t.Helper()
-	cable := "/sys/class/net/vb-" + m.name
+	cable := "vb-" + m.name
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(cable); errors.Is(err, os.ErrNotExist) {
+		all, err := net.Interfaces()
+		must(t, err)
+		if !slices.ContainsFunc(all, func(i net.Interface) bool { return i.Name == cable }) {
 			return
 		}
 		if time.Now().After(end) {
