@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +59,10 @@ type encoded struct {
 
 // encode encodes all machines on all cores: machines depend on nothing but themselves, and each has its own error.
 func (g *generator) encode() ([]encoded, error) {
-	ctx := cmp.Or(g.options.Context, context.Background())
+	ctx := g.options.Context
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	out := make([]encoded, len(g.Machines))
 	var done atomic.Int64
 	var all errgroup.Group

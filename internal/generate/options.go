@@ -17,7 +17,7 @@ import (
 
 // Options are what a run needs beside the spec.
 type Options struct {
-	// Context, when set, ends the run once it is done, with its error.
+	// Context, when set, is looked at while documents are made: when it has ended, the run ends with its error.
 	Context context.Context
 	// Secrets returns the bundle that credentials are derived from. It is called once, for a spec without errors only, so
 	// that nothing is created for one that has to be mended first.

@@ -62,8 +62,8 @@ func (File) MarshalJSON() ([]byte, error) { return nil, errEncoded }
 
 // Options are the knobs of a Write.
 type Options struct {
-	// Context, when set, ends the Write once it is done, with its error and the old tree as it was, unless the new one is
-	// complete already.
+	// Context, when set, is looked at until the new tree is complete: when it has ended, Write ends with its error, and the
+	// old tree is as it was.
 	Context context.Context
 	// Op, when set, is called before every operation that changes the file system, with the operation's
 	// name (lock, mkdir, create, write, link, symlink, copy, chmod, sync, rename, exchange, remove) and

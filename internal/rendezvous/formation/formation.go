@@ -487,8 +487,9 @@ func (f *Formation) clearMissed() {
 func (f *Formation) recover(ctx context.Context, s state) error {
 	answers := f.ask(ctx)
 	for _, name := range f.ControlPlanes {
-		if a := answers[name]; s.Confirmed && a.Holds && a.UID != s.UID {
-			f.say("there are two clusters: this control plane's has no majority any more, and %s holds another one; to give this one up, run kubeadm reset -f here and empty %s", name, f.Dir)
+		// One that is not confirmed gives way by itself: see orphaned.
+		if a := answers[name]; s.Confirmed && a.Confirmed && a.UID != s.UID {
+			f.say("there are two clusters: this control plane's has no majority any more, and %s holds another one; if that one is to stay, reinstall this machine", name)
 			return fmt.Errorf("the store has no leader, and %s holds another one", name)
 		}
 	}
