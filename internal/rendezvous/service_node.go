@@ -144,21 +144,33 @@ func (s *Service) refusal(ctx context.Context, name string, refused error) error
 }
 
 // dropTokens deletes tokens and then forgets their ids, in this order: an id is known for as long as its token may exist.
+// Then they are deleted once more: an ask that was overtaken may have made its token after the first deletion. If it makes it
+// after the second one, it finds its id forgotten (stillWanted).
 func (s *Service) dropTokens(ctx context.Context, name string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	for _, id := range ids {
-		if err := s.Cluster.DeleteToken(ctx, id); err != nil {
-			return clusterError(err)
-		}
+	if err := s.deleteTokens(ctx, ids); err != nil {
+		return err
 	}
 	_, err := update(ctx, s.Store, nodePrefix+name, func(n *Node, _ int64) (bool, error) {
 		before := len(n.Tokens)
 		n.Tokens = slices.DeleteFunc(slices.Clone(n.Tokens), func(t string) bool { return slices.Contains(ids, t) })
 		return len(n.Tokens) != before, nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.deleteTokens(ctx, ids)
+}
+
+func (s *Service) deleteTokens(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		if err := s.Cluster.DeleteToken(ctx, id); err != nil {
+			return clusterError(err)
+		}
+	}
+	return nil
 }
 
 // Done closes the enrolment of a node that the cluster has seen: its token is deleted first, then the record says closed,

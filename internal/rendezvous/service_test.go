@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -637,6 +638,53 @@ func TestTokensAreNeverForgotten(t *testing.T) {
 	if live := s.k.Tokens(); len(live) != 1 || live[last].Node != "w" {
 		t.Errorf("the tokens are %v, want the last one", live)
 	}
+}
+
+// An ask that is overtaken while it makes its token: the later ask deletes the token before it is there, and the earlier
+// one makes it, and looks whether it is still wanted, before the later one has forgotten it.
+func TestTokenMadeWhileItIsForgotten(t *testing.T) {
+	s := committed(t)
+	o := &overtaken{Cluster: s.Cluster, deleted: make(chan struct{}), goOn: make(chan struct{})}
+	later := make(chan error, 1)
+	o.onCreate = func() {
+		go func() { later <- second(s.Enrol(t.Context(), worker("w"), claim1, nil)) }()
+		<-o.deleted
+	}
+	s.Cluster = o
+	if _, err := s.Enrol(t.Context(), worker("w"), claim1, nil); err != nil {
+		t.Errorf("the earlier ask: %v", err) // it cannot know yet
+	}
+	close(o.goOn)
+	if err := <-later; err != nil {
+		t.Fatal(err)
+	}
+	live, known := s.k.Tokens(), s.node("w").Tokens
+	if len(live) != 1 || len(known) != 1 || live[known[0]].Node != "w" {
+		t.Errorf("the tokens are %v, known are %v: want the last one, and known", live, known)
+	}
+}
+
+// overtaken lets another ask in before its first token is made, and holds that one after its first deletion.
+type overtaken struct {
+	rendezvous.Cluster
+	onCreate      func()
+	create        sync.Once
+	delete        sync.Once
+	deleted, goOn chan struct{}
+}
+
+func (o *overtaken) CreateToken(ctx context.Context, token rendezvous.Token, ttl time.Duration, node string) error {
+	o.create.Do(o.onCreate)
+	return o.Cluster.CreateToken(ctx, token, ttl, node)
+}
+
+func (o *overtaken) DeleteToken(ctx context.Context, id string) error {
+	err := o.Cluster.DeleteToken(ctx, id)
+	o.delete.Do(func() {
+		close(o.deleted)
+		<-o.goOn
+	})
+	return err
 }
 
 type failing struct{ rendezvous.Cluster }
