@@ -249,8 +249,18 @@ func (a api) Progress(ctx context.Context, r rendezvous.Report) error {
 
 // The machine of the agent.
 
-func (m *machine) Load() (agent.State, error) { return m.state, nil }
-func (m *machine) Save(s agent.State) error   { m.state = s; return nil }
+func (m *machine) Load() (agent.State, error) {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	return m.state, nil
+}
+
+func (m *machine) Save(s agent.State) error {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	m.state = s
+	return nil
+}
 
 // Say keeps what the agents said, for a schedule that fails.
 func (m *machine) Say(text string) {
@@ -392,15 +402,19 @@ func (m *machine) boot(ctx context.Context, machineID string) error {
 	return a.Join(ctx)
 }
 
+// in is the cluster that the service of this machine acts for. As in kubernetes.Machine the agent's state decides: an init
+// that ended and is not committed left a whole cluster behind, and it must not get nodes.
+func (m *machine) in() *clustertest.Kubernetes {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	if !m.state.InitDone && !m.state.JoinRan {
+		return nil
+	}
+	return m.cluster
+}
+
 func (m *machine) restartService() {
-	view := clustertest.View{In: func() *clustertest.Kubernetes {
-		m.w.mu.Lock()
-		defer m.w.mu.Unlock()
-		if m.half {
-			return nil
-		}
-		return m.cluster
-	}}
+	view := clustertest.View{In: m.in}
 	s := &rendezvous.Service{Name: "c", Store: m.w.store, Cluster: view, Members: noMembers{}, Log: slog.New(slog.DiscardHandler)}
 	m.w.mu.Lock()
 	m.service = s
@@ -542,6 +556,11 @@ func (w *world) check(workers int) {
 	}
 	if tokens := made.Tokens(); len(tokens) != 0 {
 		t.Errorf("seed %d: tokens are left: %v", w.seed, tokens)
+	}
+	for id, k := range w.clusters {
+		if k != made && k.Minted > 0 {
+			t.Errorf("seed %d: %d tokens were made in %s, whose init was never committed", w.seed, k.Minted, id)
+		}
 	}
 	report, err := w.planes[0].now().Status(t.Context())
 	if err != nil {
