@@ -515,3 +515,41 @@ func TestTwoStoresAreSaid(t *testing.T) {
 		}
 	})
 }
+
+// A founder that lost its disk founds again, and the member that was off comes back before anybody confirmed that store: it
+// gives way to the first one, which nobody has to choose.
+func TestUnconfirmedStoreGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 2)
+		w.hosts[0].boot()
+		w.hosts[1].boot()
+		time.Sleep(time.Minute)
+		first := w.hosts[1].group
+		w.hosts[1].stop()
+		w.hosts[0].stop()
+		w.hosts[0].wipe(true)
+		w.hosts[2].boot()
+		w.hosts[0].boot()
+		for w.stores() < 2 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		w.hosts[2].stop() // before it has joined
+		w.hosts[1].boot()
+		time.Sleep(time.Minute)
+		w.hosts[2].boot()
+		w.mustSettle(2)
+		if n := w.check(); n != 1 || w.hosts[0].group != first {
+			t.Errorf("%d stores decide, and the first one stands: %v", n, w.hosts[0].group == first)
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
+}
+
+// stores is how many were ever founded.
+func (w *world) stores() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.groups)
+}
