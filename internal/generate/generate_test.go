@@ -14,6 +14,7 @@ kind: Cluster
 metadata: {name: k8s}
 spec:
   profile: flatcar-containerd
+  platform: openstack
   nodes:
     - name: cp1
       role: control-plane
@@ -43,13 +44,13 @@ func TestLateProblemsStandAtTheLineOfTheSpec(t *testing.T) {
 		line       int
 		path, says string
 	}{
-		"a file that is not there":          {"      files:\n        - path: /opt/x\n          source: ./missing\n", 12, "spec.nodes[0].files[0].source", "cannot be read"},
-		"a profile that is not there":       {"    - name: w1\n      role: worker\n      profile: ./missing.yaml\n", 12, "spec.nodes[1].profile", "cannot be read"},
-		"a path of muster's":                {"      files:\n        - {path: /etc/hosts, contents: mine}\n", 11, "spec.nodes[0].files[0]", "/etc/hosts"},
-		"a mode that Butane refuses":        {"      files:\n        - {path: /opt/x, mode: \"0620\", contents: mine}\n", 11, "spec.nodes[0].files[0]", "mode"},
-		"a unit that only a package brings": {"    - name: w1\n      role: worker\n      profile: debian12-containerd\n      units: [{name: x.service, enabled: true}]\n", 13, "spec.nodes[1].units[0].enabled", "systemctl enable --now x.service"},
-		"what cloud-init cannot carry":      {"    - name: w1\n      role: worker\n      profile: debian12-containerd\n      files:\n        - {path: /home/x/y, contents: mine}\n", 14, "spec.nodes[1].files[0]", "/home"},
-		"a document that is too large":      {"    - name: w1\n      role: worker\n      platform: ec2\n      files:\n        - {path: /opt/x, contents: " + noise(40000) + "}\n", 12, "spec.nodes[1].platform", "ec2 takes 16384"},
+		"a file that is not there":          {"      files:\n        - path: /opt/x\n          source: ./missing\n", 13, "spec.nodes[0].files[0].source", "cannot be read"},
+		"a profile that is not there":       {"    - name: w1\n      role: worker\n      profile: ./missing.yaml\n", 13, "spec.nodes[1].profile", "cannot be read"},
+		"a path of muster's":                {"      files:\n        - {path: /etc/hosts, contents: mine}\n", 12, "spec.nodes[0].files[0]", "/etc/hosts"},
+		"a mode that Butane refuses":        {"      files:\n        - {path: /opt/x, mode: \"0620\", contents: mine}\n", 12, "spec.nodes[0].files[0]", "mode"},
+		"a unit that only a package brings": {"    - name: w1\n      role: worker\n      profile: debian12-containerd\n      units: [{name: x.service, enabled: true}]\n", 14, "spec.nodes[1].units[0].enabled", "systemctl enable --now x.service"},
+		"what cloud-init cannot carry":      {"    - name: w1\n      role: worker\n      profile: debian12-containerd\n      files:\n        - {path: /home/x/y, contents: mine}\n", 15, "spec.nodes[1].files[0]", "/home"},
+		"a document that is too large":      {"    - name: w1\n      role: worker\n      platform: ec2\n      files:\n        - {path: /opt/x, contents: " + noise(40000) + "}\n", 13, "spec.nodes[1].platform", "ec2 takes 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, problems := run(t, head+c.more)

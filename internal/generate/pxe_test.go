@@ -39,6 +39,7 @@ spec:
     - {name: elsewhere, role: worker}
   pools:
     - {name: burst, role: worker, maxNodes: 10, profile: flatcar-containerd}
+  users: [{name: admin, sshAuthorizedKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJAJC6axw6Inw5ATjf7512pnWYu0WwQwZAnUU5m9cZw+ you@example.com]}]
 `
 
 // generated runs gen's stages on a spec and returns the tree by path, and the problems.

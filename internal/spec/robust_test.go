@@ -126,7 +126,7 @@ func TestLocate(t *testing.T) {
 // TestThousandNodes keeps checking fast: gen runs at every change of a spec.
 func TestThousandNodes(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\nspec:\n  profile: debian12-containerd\n  kubernetes: {networking: {podSubnet: 10.128.0.0/11}}\n" +
+	b.WriteString("apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\nspec:\n  profile: debian12-containerd\n  platform: openstack\n  kubernetes: {networking: {podSubnet: 10.128.0.0/11}}\n" +
 		"  network: {interface: ens33, prefixLength: 16, gateway: 192.168.0.1}\n  nodes:\n    - {name: cp, role: control-plane, address: 192.168.0.2}\n")
 	for i := range 1000 {
 		fmt.Fprintf(&b, "    - {name: w%d, role: worker, address: 192.168.%d.%d, labels: {rack: r%d}}\n", i, 1+i/200, 1+i%200, i%7)

@@ -100,7 +100,7 @@ func decodeExample(t *testing.T, structure reflect.Type, f reflect.StructField, 
 // TestEnumsHoldTheirDefaults: the smallest spec, whose values are all constants and defaults, has nothing wrong.
 func TestEnumsHoldTheirDefaults(t *testing.T) {
 	problems := check(strings.Join([]string{
-		"apiVersion: " + APIVersion, "kind: " + Kind, "metadata: {name: k8s}", "spec:", "  profile: debian12-containerd",
+		"apiVersion: " + APIVersion, "kind: " + Kind, "metadata: {name: k8s}", "spec:", "  profile: debian12-containerd", "  platform: openstack",
 		"  nodes: [{name: a, role: " + ControlPlane + ", address: 10.0.0.1}, {name: b, role: " + Worker + "}]",
 	}, "\n"))
 	for _, p := range problems {

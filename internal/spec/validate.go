@@ -49,7 +49,7 @@ var (
 	// targetRules look at all that holds for one node or pool together.
 	targetRules = concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, softwareTargetRules)
 	// clusterRules look at the whole.
-	clusterRules = concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, softwareClusterRules)
+	clusterRules = concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules, softwareClusterRules)
 )
 
 func concat[T any](tables ...[]T) []T {

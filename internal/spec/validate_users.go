@@ -10,6 +10,8 @@ import (
 
 var userRules = []func(*validator, Scope){ruleUserName, ruleUserTwice, ruleSSHKey, ruleSSHKeyTwice, rulePasswordHash, ruleGroup, ruleSudo, ruleRootUser, ruleKubeconfig}
 
+var userClusterRules = []func(*validator){ruleNobodyLogsIn}
+
 // loginName is what useradd takes on every distribution, of at most 32 characters.
 var loginName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
@@ -195,3 +197,23 @@ func (v *validator) workersOnly(s Scope) bool {
 		return own && !t.IsControlPlane()
 	})
 }
+
+// givesKeys are platforms whose own data gives a machine the SSH key that its owner chose there.
+var givesKeys = []string{"ec2", "openstack", "gce", "azure"}
+
+// Rule: somebody can log in to some machine of the cluster, unless its platform gives it a key (a warning).
+func ruleNobodyLogsIn(v *validator) {
+	for _, t := range v.targets {
+		if slices.Contains(givesKeys, t.Platform.V) || slices.ContainsFunc(t.Users.Items, User.logsIn) {
+			return
+		}
+	}
+	if len(v.targets) == 0 {
+		return
+	}
+	v.warnf(below(v.Spec.At, "users"), `write users: [{name: admin, sshAuthorizedKeys: ["ssh-ed25519 ..."], sudo: "ALL=(ALL) NOPASSWD:ALL", kubeconfig: true}]`,
+		"nobody can log in to any of these machines")
+}
+
+// logsIn reports whether a user has a key or a password.
+func (u User) logsIn() bool { return len(u.SSHAuthorizedKeys.Items) > 0 || u.PasswordHash.Set }
