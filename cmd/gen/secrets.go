@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
+	"muster/internal/outdir"
 	"muster/internal/secrets"
 )
 
@@ -24,9 +26,19 @@ func (o *options) secretsFile() string {
 	return o.spec + ".secrets"
 }
 
-// createSecrets is for a plain gen, the only command that makes a bundle.
+// createSecrets is for a plain gen, the only command that makes a bundle. It makes none in the place of another one: new
+// credentials would make the documents those of another cluster, which no machine of the running one talks to.
 func (o *options) createSecrets() (*secrets.Bundle, error) {
 	file := o.secretsFile()
+	if strings.HasPrefix(file, "/dev/") || strings.HasPrefix(file, "/proc/") {
+		return nil, fmt.Errorf("the secrets bundle cannot be kept beside %s: name a file with -secrets", o.spec)
+	}
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		if _, err := outdir.Read(o.out); err == nil {
+			return nil, fmt.Errorf("%s is not there, and the documents in %s were made with a secrets bundle: bring it back, or name it with -secrets; for a new cluster choose another -out, or remove %s",
+				file, o.out, o.out)
+		}
+	}
 	bundle, created, err := secrets.LoadOrCreate(file, rand.Reader, time.Now())
 	if created {
 		fmt.Fprintf(o.stderr, "gen: created %s: keep it as long as the cluster, show it to nobody, and keep it out of version control; every credential comes from it\n", file)
