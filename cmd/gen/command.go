@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,11 +29,13 @@ const (
 	exitOther    = 3
 )
 
-var (
-	// errProblems ends a run whose problems have been printed.
-	errProblems = errors.New("the spec has problems")
-	errUsage    = errors.New("usage")
-)
+// errProblems ends a run whose problems have been printed.
+var errProblems = errors.New("the spec has problems")
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func wrongUsage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // options are the flags of all commands.
 type options struct {
@@ -48,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitGood
 	case errors.Is(err, errProblems):
 		return exitProblems
-	case errors.Is(err, errUsage):
+	case errors.As(err, new(usageError)):
 		fmt.Fprintf(stderr, "gen: %v\n", err)
 		return exitUsage
 	default:
@@ -61,20 +66,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (o *options) execute(ctx context.Context, args []string) error {
 	root := o.root()
 	root.InitDefaultCompletionCmd() // normalise has to know its flags
+	root.InitDefaultVersionFlag()
 	if isCompletion(args) {
 		return o.answerCompletion(ctx, root, args)
 	}
 	args, err := normalise(root, args)
-	if err != nil {
-		return err
+	command := root
+	if err == nil {
+		root.SetArgs(args)
+		command, err = root.ExecuteContextC(ctx)
 	}
-	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
-}
-
-// usageError is a mistake on the command line.
-func usageError(format string, args ...any) error {
-	return fmt.Errorf(format+" (%w: gen -spec cluster.yaml -out out/; gen -help tells more)", append(args, errUsage)...)
+	if errors.As(err, new(usageError)) {
+		err = usageError{fmt.Errorf("%w (usage: %s; %s -help tells more)", err, command.UseLine(), command.CommandPath())}
+	}
+	return err
 }
 
 func (o *options) root() *cobra.Command {
@@ -86,18 +91,31 @@ machine boots with. The folder is exchanged as a whole: a run that fails leaves 
 
 Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 		Args:          noArguments,
-		SilenceErrors: true, SilenceUsage: true,
+		Version:       version(),
+		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, _ []string) error { return o.generate(c.Context()) },
 	}
 	root.SetOut(o.stdout)
 	root.SetErr(o.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%v", err) })
+	root.SetVersionTemplate("gen {{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUsage("%v", err) })
 	root.PersistentFlags().BoolP("help", "h", false, "show help")
 	o.specFlags(root)
 	root.Flags().StringVar(&o.out, "out", "out", "folder to write")
 	root.AddCommand(o.check(), o.profiles(), o.init(), o.diff(), o.explain(), o.status(), o.reopen(), o.revoke(), o.schema())
+	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true
+	}
 	offerCompletions(root)
 	return root
+}
+
+// version is the module's version, which Go takes from the version control that gen was built in.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "(unknown)"
 }
 
 // specFlags are the flags of every command that reads a spec.
@@ -113,14 +131,17 @@ func noArguments(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if strings.HasSuffix(args[0], ".yaml") || strings.HasSuffix(args[0], ".yml") {
+		return wrongUsage("write -spec in front of %s", args[0])
+	}
 	var names []string
 	for _, sub := range c.Commands() {
 		names = append(names, sub.Name())
 	}
 	if near := problem.Nearest(args[0], names); near != "" {
-		return usageError("%q is no command, did you mean %q?", args[0], near)
+		return wrongUsage("%q is no command, did you mean %q?", args[0], near)
 	}
-	return usageError("%q is neither a flag nor a command", args[0])
+	return wrongUsage("%q is neither a flag nor a command", args[0])
 }
 
 // generate is the main job. An interrupt leaves the output folder as it was, with nothing beside it; a second one ends gen
@@ -137,7 +158,7 @@ func (o *options) generate(ctx context.Context) error {
 		return err
 	}
 	for _, name := range written.EditedByHand {
-		fmt.Fprintf(o.stderr, "gen: %s/%s had been edited by hand and was replaced; say it in the spec instead (files, units, patches)\n", o.out, name)
+		fmt.Fprintf(o.stderr, "gen: %s had been edited by hand and was replaced; say it in the spec instead (files, units, patches)\n", filepath.Join(o.out, name))
 	}
 	if !written.Written {
 		fmt.Fprintf(o.stderr, "gen: %s is up to date: %s\n", o.out, count(result))
@@ -149,6 +170,9 @@ func (o *options) generate(ctx context.Context) error {
 
 // write puts what the spec comes to into the output folder.
 func (o *options) write(ctx context.Context) (*generate.Result, outdir.Result, error) {
+	if o.out == "" {
+		return nil, outdir.Result{}, wrongUsage("-out names no folder")
+	}
 	result, err := o.read(ctx, o.createSecrets)
 	if err != nil {
 		return nil, outdir.Result{}, err
@@ -186,10 +210,10 @@ func (o *options) read(ctx context.Context, bundle func() (*secrets.Bundle, erro
 // reported reads the spec in one way or another and prints its problems.
 func (o *options) reported(read func(*problem.List) (*generate.Result, error)) (*generate.Result, error) {
 	if o.spec == "" {
-		return nil, usageError("no spec is named")
+		return nil, wrongUsage("no spec is named")
 	}
 	if o.format != "text" && o.format != "json" {
-		return nil, usageError("-format is text or json, not %q", o.format)
+		return nil, wrongUsage("-format is text or json, not %q", o.format)
 	}
 	var problems problem.List
 	result, err := read(&problems)

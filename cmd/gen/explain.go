@@ -36,7 +36,7 @@ FILE is a path of a file in the output folder, or its path below that:
 Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError("explain takes one FILE or FILE:LINE, not %d", len(args))
+				return wrongUsage("explain takes one FILE or FILE:LINE, not %d", len(args))
 			}
 			return nil
 		},
@@ -57,7 +57,7 @@ func (o *options) showExplanation(argument string) error {
 		file = m[1]
 		line, _ = strconv.Atoi(m[2]) // nine digits at most
 		if line == 0 {
-			return usageError("lines count from 1: %s", argument)
+			return wrongUsage("lines count from 1: %s", argument)
 		}
 	}
 	result, err := o.readAside()
@@ -112,6 +112,6 @@ func (o *options) warnIfStale(tree []outdir.File, name string) {
 	}
 	i := slices.IndexFunc(tree, func(f outdir.File) bool { return f.Path == name })
 	if i >= 0 && !bytes.Equal(tree[i].Bytes(), onDisk) {
-		fmt.Fprintf(o.stderr, "gen: %s/%s is not what %s comes to, and what gen would write is explained; gen diff shows the difference\n", o.out, name, o.spec)
+		fmt.Fprintf(o.stderr, "gen: %s is not what %s comes to, and what gen would write is explained; gen diff shows the difference\n", filepath.Join(o.out, name), o.spec)
 	}
 }

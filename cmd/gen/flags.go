@@ -44,9 +44,9 @@ func unknownFlag(arg, name string, known map[string]*pflag.Flag) error {
 		names = append(names, n)
 	}
 	if near := problem.Nearest(name, names); near != "" {
-		return usageError("unknown flag %s, did you mean -%s?", typed, near)
+		return wrongUsage("unknown flag %s, did you mean -%s?", typed, near)
 	}
-	return usageError("unknown flag %s", typed)
+	return wrongUsage("unknown flag %s", typed)
 }
 
 // flagsOf lists the flags of a command and of all below it by name; one name means the same in all of them.

@@ -23,7 +23,7 @@ func FuzzNormalise(f *testing.F) {
 		root.InitDefaultCompletionCmd()
 		got, err := normalise(root, args)
 		if err != nil {
-			if !errors.Is(err, errUsage) {
+			if !errors.As(err, new(usageError)) {
 				t.Errorf("%q: an error that is no wrong usage: %v", args, err)
 			}
 			return

@@ -21,7 +21,7 @@ func (o *options) init() *cobra.Command {
 		Short: "Write a commented spec to start from: to FILE, which must not exist yet, or to standard output",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError("init takes one file, not %d", len(args))
+				return wrongUsage("init takes one file, not %d", len(args))
 			}
 			return nil
 		},

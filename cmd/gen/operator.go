@@ -112,7 +112,7 @@ Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 the rendezvous ref
 // operate does one thing to one node.
 func (o *options) operate(ctx context.Context, args []string, did string, do func(context.Context, *client.Client, *spec.Cluster, string) error) error {
 	if len(args) != 1 {
-		return usageError("name one node, not %d", len(args))
+		return wrongUsage("name one node, not %d", len(args))
 	}
 	api, cluster, err := o.operator()
 	if err != nil {

@@ -27,7 +27,7 @@ that version filled in: the packages and sources that machines would use.
   gen profiles centos7-docker v1.17.4`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 2 {
-				return usageError("profiles takes a name and a version, not %d words", len(args))
+				return wrongUsage("profiles takes a name and a version, not %d words", len(args))
 			}
 			return nil
 		},
@@ -63,9 +63,9 @@ func builtinProfile(name string) (*profiles.Profile, []byte, error) {
 	names := profiles.Names(profiles.Builtin)
 	if !slices.Contains(names, name) {
 		if near := problem.Nearest(name, names); near != "" {
-			return nil, nil, usageError("there is no profile %q, did you mean %s?", name, near)
+			return nil, nil, wrongUsage("there is no profile %q, did you mean %s?", name, near)
 		}
-		return nil, nil, usageError("there is no profile %q, only %s", name, strings.Join(names, ", "))
+		return nil, nil, wrongUsage("there is no profile %q, only %s", name, strings.Join(names, ", "))
 	}
 	data, err := fs.ReadFile(profiles.Builtin, name+".yaml")
 	if err != nil {
@@ -88,13 +88,13 @@ func (o *options) showProfile(name, text string) error {
 	if text != "" {
 		version, err := kube.Parse(text)
 		if err != nil {
-			return usageError("%v", err)
+			return wrongUsage("%v", err)
 		}
 		if pinned := pinnedVersions(p); len(pinned) > 0 && !slices.Contains(pinned, text) {
-			return usageError("%s has digests of %s only, not of %s", name, strings.Join(pinned, ", "), text)
+			return wrongUsage("%s has digests of %s only, not of %s", name, strings.Join(pinned, ", "), text)
 		}
 		if version.Minor < kube.MinorOf(p.Kubernetes.Min.V) || version.Minor > kube.MinorOf(p.Kubernetes.Max.V) {
-			return usageError("%s fits Kubernetes %s to %s, not %s", name, p.Kubernetes.Min.V, p.Kubernetes.Max.V, text)
+			return wrongUsage("%s fits Kubernetes %s to %s, not %s", name, p.Kubernetes.Min.V, p.Kubernetes.Max.V, text)
 		}
 		data = []byte(strings.NewReplacer("{version}", version.Number(), "{minor}", version.MinorNumber()).Replace(string(data)))
 	}
