@@ -390,6 +390,31 @@ func TestMinorityFoundsNothing(t *testing.T) {
 	s.allJoined()
 }
 
+// TestControlPlaneComesLater: control planes that were added to the spec join a cluster whose documents do not name them.
+func TestControlPlaneComesLater(t *testing.T) {
+	for _, first := range []int{1, 2} {
+		t.Run(fmt.Sprint(first, " of 3"), func(t *testing.T) {
+			s := newSite(t, 3)
+			for _, p := range s.planes[:first] {
+				p.configure(s.planes[:first])
+				p.power()
+			}
+			for _, p := range s.planes[:first] {
+				select {
+				case <-p.done:
+				case <-time.After(patience):
+					t.Fatalf("%s has not joined", p.name)
+				}
+			}
+			for _, p := range s.planes[first:] {
+				p.power()
+			}
+			s.allJoined()
+			s.eventually(patience, "all members", func() error { return s.members(3) })
+		})
+	}
+}
+
 // TestRebuiltStore: when all control planes lose the store, it is made again from the cluster that runs, with its init
 // committed and its nodes' credentials spent.
 func TestRebuiltStore(t *testing.T) {

@@ -389,19 +389,25 @@ func (p *plane) create() {
 		os.WriteFile(p.file("template/admin.conf"), s.certs.AdminConf("https://"+s.address(254)+":6443/cluster/CLUSTER"), 0o600))
 	pair, err := s.authority.ControlPlane(p.name, []netip.Addr{netip.MustParseAddr(p.address())})
 	s.must(err, os.WriteFile(p.file("ca.crt"), s.authority.Certificate(), 0o600), os.WriteFile(p.file("node.crt"), pair.Certificate, 0o600), os.WriteFile(p.file("node.key"), pair.Key.Reveal(), 0o600))
+	p.configure(s.planes)
+	inside := "-n " + p.space() + " "
+	s.must(ip("netns add "+p.space()), ip(fmt.Sprintf("link add %s type veth peer name eth0 netns %s", p.veth(), p.space())),
+		ip(fmt.Sprintf("link set %s master %s up", p.veth(), s.bridge())), ip(inside+"addr add "+p.address()+"/24 dev eth0"), ip(inside+"link set eth0 up"), ip(inside+"link set lo up"))
+}
+
+// configure writes the configuration of a document that was made when the spec had these control planes.
+func (p *plane) configure(known []*plane) {
+	s := p.s
 	cfg := config.Config{
 		Cluster: "k8s", Node: p.name, DataDir: p.file("data"), CA: p.file("ca.crt"), Certificate: p.file("node.crt"), Key: p.file("node.key"),
 		AdminConf: p.file("kubernetes/admin.conf"), PKI: p.file("kubernetes/pki"), Discovery: p.file("discovery.conf"), Console: p.file("console"),
 		Etcd: "https://" + s.address(254) + ":6443/etcd/" + p.name, Reset: p.kubeadm("reset"),
 	}
-	for _, other := range s.planes {
+	for _, other := range known {
 		cfg.ControlPlanes = append(cfg.ControlPlanes, config.ControlPlane{Name: other.name, Address: other.address()})
 	}
 	data, err := json.Marshal(cfg)
 	s.must(err, os.WriteFile(p.file("config.json"), data, 0o600))
-	inside := "-n " + p.space() + " "
-	s.must(ip("netns add "+p.space()), ip(fmt.Sprintf("link add %s type veth peer name eth0 netns %s", p.veth(), p.space())),
-		ip(fmt.Sprintf("link set %s master %s up", p.veth(), s.bridge())), ip(inside+"addr add "+p.address()+"/24 dev eth0"), ip(inside+"link set eth0 up"), ip(inside+"link set lo up"))
 }
 
 func (p *plane) kubeadm(verb string) []string {
