@@ -130,13 +130,13 @@ func (n *Node) Close(now time.Time) {
 	n.at("joined", "", now)
 }
 
-// Reopen makes the credential worth one more enrolment, by any machine.
+// Reopen makes the credential worth one more enrolment, by any machine. Its tokens are gone before.
 func (n *Node) Reopen(now time.Time) {
 	if !n.Closed && !n.Revoked && n.Machine == "" {
 		return // asked twice
 	}
 	n.Closed, n.Revoked, n.Machine, n.Serial, n.Refused = false, false, "", "", ""
-	n.Pool, n.Baseline, n.Tokens = "", NodeObject{}, nil
+	n.Pool, n.Baseline = "", NodeObject{}
 	n.Reopened++
 	n.at("reopened", "", now)
 }

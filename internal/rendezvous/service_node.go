@@ -297,6 +297,9 @@ func (s *Service) Reopen(ctx context.Context, id Identity, name string) error {
 		}
 	}
 	_, err = update(ctx, s.Store, nodePrefix+name, func(n *Node, _ int64) (bool, error) {
+		if len(n.Tokens) > 0 {
+			return false, Errorf(CodeConflict, "a token of %s was minted meanwhile: reopen it again", name)
+		}
 		n.Reopen(s.now())
 		return true, nil
 	})

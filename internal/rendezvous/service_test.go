@@ -687,6 +687,38 @@ func (o *overtaken) DeleteToken(ctx context.Context, id string) error {
 	return err
 }
 
+// A node that asks again while it is reopened: its new token is not forgotten, and goes when it is reopened once more.
+func TestTokenMadeWhileItsNodeIsReopened(t *testing.T) {
+	s := committed(t)
+	s.enrol(worker("w"), claim1)
+	s.Cluster = &meanwhile{Cluster: s.Cluster, do: func() { s.enrol(worker("w"), claim1) }}
+	wantCode(t, "reopened while it asks", s.Reopen(t.Context(), operator, "w"), rendezvous.CodeConflict)
+	live, known := s.k.Tokens(), s.node("w").Tokens
+	if len(live) != 1 || len(known) != 1 || live[known[0]].Node != "w" {
+		t.Errorf("the tokens are %v, known are %v: want the last one, and known", live, known)
+	}
+	if err := s.Reopen(t.Context(), operator, "w"); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.node("w"); len(s.k.Tokens()) != 0 || n.Machine != "" {
+		t.Errorf("after the second call the tokens are %v, the node is %+v", s.k.Tokens(), n)
+	}
+}
+
+// meanwhile does something once, when a Node object is looked at.
+type meanwhile struct {
+	rendezvous.Cluster
+	do func()
+}
+
+func (m *meanwhile) Node(ctx context.Context, name string) (rendezvous.NodeObject, error) {
+	if do := m.do; do != nil {
+		m.do = nil
+		do()
+	}
+	return m.Cluster.Node(ctx, name)
+}
+
 type failing struct{ rendezvous.Cluster }
 
 func (failing) DeleteToken(context.Context, string) error { return errors.New("connection refused") }
