@@ -42,13 +42,7 @@ func (s *Service) Enrol(ctx context.Context, id Identity, claim Claim, held *Hel
 	if err := s.dropTokens(ctx, name, slices.DeleteFunc(node.Tokens, func(t string) bool { return t == token.ID })); err != nil {
 		return nil, err
 	}
-	if err := s.Cluster.CreateToken(ctx, token, s.tokenTTL(), name); err != nil {
-		return nil, clusterError(err)
-	}
-	if err := s.stillWanted(ctx, id, name, token.ID); err != nil {
-		if dropped := s.Cluster.DeleteToken(ctx, token.ID); dropped != nil {
-			s.Log.Warn("a token stays until it expires", "node", name, "token", token.ID, "error", dropped)
-		}
+	if err := s.mint(ctx, id, name, token); err != nil {
 		return nil, err
 	}
 	s.decided("enrolment: token minted", Identity{Name: name}, nil)
@@ -57,6 +51,30 @@ func (s *Service) Enrol(ctx context.Context, id Identity, claim Claim, held *Hel
 		return nil, clusterError(err)
 	}
 	return discovery, nil
+}
+
+// mint makes the token of a claim, and deletes it when it is not wanted any more. A token whose making failed may exist all the
+// same: as long as its id stands the next ask deletes it.
+func (s *Service) mint(ctx context.Context, id Identity, name string, token Token) error {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	made := s.Cluster.CreateToken(ctx, token, s.tokenTTL(), name)
+	if err := s.stillWanted(ctx, id, name, token.ID); err != nil {
+		if dropped := s.Cluster.DeleteToken(ctx, token.ID); dropped != nil {
+			s.Log.Warn("a token stays until it expires", "node", name, "token", token.ID, "error", dropped)
+		}
+		return err
+	}
+	if made != nil {
+		return clusterError(made)
+	}
+	return nil
+}
+
+// detached outlives a client that hangs up: what was begun with a token has to be ended. Each step has a shorter timeout of
+// its own.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 }
 
 // stillWanted looks again after a token was made: between the claim and the token an operator may have revoked, or another
@@ -145,7 +163,7 @@ func (s *Service) refusal(ctx context.Context, name string, refused error) error
 
 // dropTokens deletes tokens and then forgets their ids, in this order: an id is known for as long as its token may exist.
 // Then they are deleted once more: an ask that was overtaken may have made its token after the first deletion. If it makes it
-// after the second one, it finds its id forgotten (stillWanted).
+// after the second one, it finds its id forgotten (stillWanted). A write that failed may have forgotten the ids all the same.
 func (s *Service) dropTokens(ctx context.Context, name string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -153,15 +171,17 @@ func (s *Service) dropTokens(ctx context.Context, name string, ids []string) err
 	if err := s.deleteTokens(ctx, ids); err != nil {
 		return err
 	}
-	_, err := update(ctx, s.Store, nodePrefix+name, func(n *Node, _ int64) (bool, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	_, forgotten := update(ctx, s.Store, nodePrefix+name, func(n *Node, _ int64) (bool, error) {
 		before := len(n.Tokens)
 		n.Tokens = slices.DeleteFunc(slices.Clone(n.Tokens), func(t string) bool { return slices.Contains(ids, t) })
 		return len(n.Tokens) != before, nil
 	})
-	if err != nil {
+	if err := s.deleteTokens(ctx, ids); err != nil {
 		return err
 	}
-	return s.deleteTokens(ctx, ids)
+	return forgotten
 }
 
 func (s *Service) deleteTokens(ctx context.Context, ids []string) error {

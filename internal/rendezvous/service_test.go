@@ -643,25 +643,112 @@ func TestTokensAreNeverForgotten(t *testing.T) {
 // An ask that is overtaken while it makes its token: the later ask deletes the token before it is there, and the earlier
 // one makes it, and looks whether it is still wanted, before the later one has forgotten it.
 func TestTokenMadeWhileItIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		forgotten func(hangUp func()) error
+		fails     bool
+	}{
+		{"and all goes well", func(func()) error { return nil }, false},
+		{"and the later client hangs up", func(hangUp func()) error { hangUp(); return nil }, true},
+		{"and the store's answer is lost", func(func()) error { return rendezvous.ErrStore }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := committed(t)
+			store := &afterWrite{Store: s.Store}
+			o := &overtaken{Cluster: s.Cluster, deleted: make(chan struct{}), goOn: make(chan struct{})}
+			s.Store, s.Cluster = store, o
+			ctx, hangUp := context.WithCancel(t.Context())
+			defer hangUp()
+			later := make(chan error, 1)
+			o.onCreate = func() {
+				go func() { later <- second(s.Enrol(ctx, worker("w"), claim1, nil)) }()
+				<-o.deleted
+			}
+			if _, err := s.Enrol(t.Context(), worker("w"), claim1, nil); err != nil {
+				t.Errorf("the earlier ask: %v", err) // it cannot know yet
+			}
+			store.do = func() error { return c.forgotten(hangUp) }
+			close(o.goOn)
+			if err := <-later; (err != nil) != c.fails {
+				t.Errorf("the later ask: %v", err)
+			}
+			s.checkTokensKnown()
+		})
+	}
+}
+
+// checkTokensKnown: no token lives whose id the record of its node has lost.
+func (s *scene) checkTokensKnown() {
+	s.t.Helper()
+	for id, token := range s.k.Tokens() {
+		if known := s.node(token.Node).Tokens; !slices.Contains(known, id) {
+			s.t.Errorf("the token %s of %s lives, known are %v", id, token.Node, known)
+		}
+	}
+}
+
+// afterWrite does something once, after a write that went well, and answers with its error.
+type afterWrite struct {
+	rendezvous.Store
+	do func() error
+}
+
+func (a *afterWrite) Put(ctx context.Context, key string, value []byte, version int64) (int64, error) {
+	v, err := a.Store.Put(ctx, key, value, version)
+	if do := a.do; err == nil && do != nil {
+		a.do = nil
+		return v, do()
+	}
+	return v, err
+}
+
+// A client hangs up while its token is made, and another ask forgets that token before it is there.
+func TestClientHangsUpWhileItsTokenIsMade(t *testing.T) {
+	for name, answer := range map[string]error{"the API server answers": nil, "its answer is lost": errors.New("connection reset")} {
+		t.Run(name, func(t *testing.T) {
+			s := committed(t)
+			ctx, hangUp := context.WithCancel(t.Context())
+			s.Cluster = &late{Cluster: s.Cluster, answer: answer, before: func() {
+				hangUp()
+				s.enrol(worker("w"), claim1)
+			}}
+			_, err := s.Enrol(ctx, worker("w"), claim1, nil)
+			wantCode(t, "the client that is gone", err, rendezvous.CodeConflict)
+			s.checkTokensKnown()
+		})
+	}
+}
+
+// A token whose making failed, as it seems, goes with the next ask.
+func TestTokenThatMayExist(t *testing.T) {
 	s := committed(t)
-	o := &overtaken{Cluster: s.Cluster, deleted: make(chan struct{}), goOn: make(chan struct{})}
-	later := make(chan error, 1)
-	o.onCreate = func() {
-		go func() { later <- second(s.Enrol(t.Context(), worker("w"), claim1, nil)) }()
-		<-o.deleted
+	s.Cluster = &late{Cluster: s.Cluster, answer: errors.New("connection reset"), before: func() {}}
+	_, err := s.Enrol(t.Context(), worker("w"), claim1, nil)
+	wantCode(t, "the lost answer", err, rendezvous.CodeUnavailable)
+	s.checkTokensKnown()
+	if last, _ := s.enrol(worker("w"), claim1); len(s.k.Tokens()) != 1 || s.k.Tokens()[last].Node != "w" {
+		t.Errorf("the tokens are %v, want %s", s.k.Tokens(), last)
 	}
-	s.Cluster = o
-	if _, err := s.Enrol(t.Context(), worker("w"), claim1, nil); err != nil {
-		t.Errorf("the earlier ask: %v", err) // it cannot know yet
+}
+
+// late makes the first token after something else happened, and then answers with answer.
+type late struct {
+	rendezvous.Cluster
+	before func()
+	answer error
+}
+
+func (l *late) CreateToken(ctx context.Context, token rendezvous.Token, ttl time.Duration, node string) error {
+	before := l.before
+	if before == nil {
+		return l.Cluster.CreateToken(ctx, token, ttl, node)
 	}
-	close(o.goOn)
-	if err := <-later; err != nil {
-		t.Fatal(err)
+	l.before = nil
+	before()
+	if err := l.Cluster.CreateToken(context.WithoutCancel(ctx), token, ttl, node); err != nil {
+		return err
 	}
-	live, known := s.k.Tokens(), s.node("w").Tokens
-	if len(live) != 1 || len(known) != 1 || live[known[0]].Node != "w" {
-		t.Errorf("the tokens are %v, known are %v: want the last one, and known", live, known)
-	}
+	return l.answer
 }
 
 // overtaken lets another ask in before its first token is made, and holds that one after its first deletion.
@@ -693,10 +780,7 @@ func TestTokenMadeWhileItsNodeIsReopened(t *testing.T) {
 	s.enrol(worker("w"), claim1)
 	s.Cluster = &meanwhile{Cluster: s.Cluster, do: func() { s.enrol(worker("w"), claim1) }}
 	wantCode(t, "reopened while it asks", s.Reopen(t.Context(), operator, "w"), rendezvous.CodeConflict)
-	live, known := s.k.Tokens(), s.node("w").Tokens
-	if len(live) != 1 || len(known) != 1 || live[known[0]].Node != "w" {
-		t.Errorf("the tokens are %v, known are %v: want the last one, and known", live, known)
-	}
+	s.checkTokensKnown()
 	if err := s.Reopen(t.Context(), operator, "w"); err != nil {
 		t.Fatal(err)
 	}
