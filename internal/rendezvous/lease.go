@@ -21,7 +21,7 @@ type Lease struct {
 	Renewals int64 `json:"renewals,omitempty"`
 	// Since is when the lease was granted, by the granting machine's clock: for people only.
 	Since time.Time `json:"since,omitzero"`
-	// Leftover names nodes whose lease passed on before they were done: what they left in etcd blocks others.
+	// Leftover names nodes that held the lease last, until another was granted it: what they did not finish in etcd blocks others.
 	Leftover []string `json:"leftover,omitempty"`
 	// Committed is the one init that stands.
 	Committed *Commit `json:"committed,omitempty"`
@@ -143,11 +143,13 @@ func (l *Lease) Commit(h Held, now time.Time) (bool, error) {
 	return true, nil
 }
 
-// Release gives the lease back. Giving back what passed on already is not an error: the answer may have been lost.
+// Release gives the lease back. Giving back what passed on already is not an error: the answer may have been lost. The holder
+// may have failed and never come back, so it is Leftover; one that joined has left nothing unfinished.
 func (l *Lease) Release(h Held) bool {
 	if l.Committed != nil || l.holds(h) != nil {
 		return false
 	}
+	l.Leftover = appendNew(l.Leftover, l.Holder)
 	l.Holder, l.Machine, l.Run, l.Attempt, l.Renewals = "", "", "", 0, 0
 	return true
 }

@@ -80,13 +80,14 @@ func (s *Service) AcquireJoin(ctx context.Context, id Identity, ask Ask) (Lease,
 		s.decided("join lease", id, err)
 		return lease, err
 	}
+	held := Held{Node: ask.Node, Run: ask.Run, Epoch: lease.Epoch}
 	leftover := slices.Clone(lease.Leftover)
 	ghosts, err := s.ghosts(ctx, id, leftover)
 	if err != nil {
 		return lease, err
 	}
 	lease, err = update(ctx, s.Store, keyJoin, func(l *Lease, _ int64) (bool, error) {
-		if err := l.holds(Held{Node: ask.Node, Run: ask.Run, Epoch: lease.Epoch}); err != nil {
+		if err := l.holds(held); err != nil {
 			return false, err
 		}
 		if l.Attempt != ask.Attempt {
@@ -102,7 +103,7 @@ func (s *Service) AcquireJoin(ctx context.Context, id Identity, ask Ask) (Lease,
 		return lease, err
 	}
 	if len(leftover) > 0 {
-		if lease, err = s.forgetLeftover(ctx, leftover); err != nil {
+		if lease, err = s.forgetLeftover(ctx, held, leftover); err != nil {
 			return lease, err
 		}
 	}
@@ -111,8 +112,12 @@ func (s *Service) AcquireJoin(ctx context.Context, id Identity, ask Ask) (Lease,
 	return lease, nil
 }
 
-func (s *Service) forgetLeftover(ctx context.Context, gone []string) (Lease, error) {
+// forgetLeftover forgets nodes whose ghosts are gone; a holder of long ago may not: they may have held the lease since.
+func (s *Service) forgetLeftover(ctx context.Context, held Held, gone []string) (Lease, error) {
 	return update(ctx, s.Store, keyJoin, func(l *Lease, _ int64) (bool, error) {
+		if err := l.holds(held); err != nil {
+			return false, err
+		}
 		l.Leftover = slices.DeleteFunc(slices.Clone(l.Leftover), func(name string) bool { return slices.Contains(gone, name) })
 		return true, nil
 	})

@@ -423,6 +423,84 @@ func TestGhostsGoBeforeAJoin(t *testing.T) {
 	}
 }
 
+// joinPlane joins a control plane under the lease, up to the etcd member that has a vote.
+func (s *scene) joinPlane(name, machine, run string) rendezvous.Lease {
+	s.t.Helper()
+	l := s.must(s.acquireJoin(plane(name), ask(machine, run, 1)))
+	id, err := s.k.AddLearner(name, host(name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.k.Promote(id, name); err != nil {
+		s.t.Fatal(err)
+	}
+	return l
+}
+
+// A node whose join failed gives the lease back and never comes again: its learner must not block the others.
+func TestLearnerOfAReleasedLeaseGoes(t *testing.T) {
+	s := committed(t)
+	l := s.must(s.acquireJoin(plane("cp1"), ask(machine1, run1, 1)))
+	id, err := s.k.AddLearner("cp1", host("cp1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.k.StartLearner(id, "cp1"); err != nil {
+		t.Fatal(err)
+	}
+	s.must(s.ReleaseJoin(t.Context(), plane("cp1"), held(run1, l.Epoch)))
+	if l := s.joinPlane("cp2", machine2, run2); len(l.Leftover) != 0 {
+		t.Errorf("the leftover %v was not forgotten", l.Leftover)
+	}
+}
+
+// One that joined and gave the lease back stays, and so does one whose name was left over before and that came back.
+func TestReleaseAfterAJoinLeavesTheMember(t *testing.T) {
+	s := committed(t)
+	l := s.must(s.acquireJoin(plane("cp1"), ask(machine1, run1, 1)))
+	s.must(s.ReleaseJoin(t.Context(), plane("cp1"), held(run1, l.Epoch))) // the first try failed before etcd
+	l = s.joinPlane("cp1", machine1, run2)
+	s.must(s.ReleaseJoin(t.Context(), plane("cp1"), held(run2, l.Epoch)))
+	l = s.joinPlane("cp2", machine2, run1)
+	if n := len(s.k.Members()); n != 3 || len(l.Leftover) != 0 {
+		t.Errorf("etcd has %+v, left over are %v", s.k.Members(), l.Leftover)
+	}
+}
+
+// A holder of long ago, whose ask slept before its last write, does not forget who has held the lease since.
+func TestSleepingAskForgetsNoLeftover(t *testing.T) {
+	s := committed(t)
+	l := s.must(s.acquireJoin(plane("cp1"), ask(machine1, run1, 1)))
+	s.must(s.ReleaseJoin(t.Context(), plane("cp1"), held(run1, l.Epoch)))
+	s.k.SetNode("cp2", rendezvous.NodeObject{UID: "old"})
+	s.Cluster = &sleeping{Cluster: s.Cluster, onDelete: func() {
+		l := s.must(s.acquireJoin(plane("cp2"), ask(machine2, run2, 1))) // rebooted
+		s.must(s.ReleaseJoin(t.Context(), plane("cp2"), held(run2, l.Epoch)))
+		l = s.must(s.acquireJoin(plane("cp1"), ask(machine1, run1, 2)))
+		s.must(s.ReleaseJoin(t.Context(), plane("cp1"), held(run1, l.Epoch)))
+	}}
+	_, err := s.acquireJoin(plane("cp2"), ask(machine2, run1, 1))
+	wantCode(t, "the ask that slept", err, rendezvous.CodeSuperseded)
+	report, err := s.Status(t.Context())
+	if err != nil || !slices.Contains(report.Join.Leftover, "cp1") {
+		t.Errorf("left over are %v, %v", report.Join.Leftover, err)
+	}
+}
+
+// sleeping does something once, before a Node object is removed.
+type sleeping struct {
+	rendezvous.Cluster
+	onDelete func()
+}
+
+func (s *sleeping) DeleteNode(ctx context.Context, name, uid string) error {
+	if do := s.onDelete; do != nil {
+		s.onDelete = nil
+		do()
+	}
+	return s.Cluster.DeleteNode(ctx, name, uid)
+}
+
 func TestWorkerFromClaimToClosed(t *testing.T) {
 	s := committed(t)
 	ctx := t.Context()
