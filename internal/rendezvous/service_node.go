@@ -210,6 +210,9 @@ func (s *Service) Done(ctx context.Context, id Identity, claim Claim) error {
 	if err != nil {
 		return err
 	}
+	if node.Closed && !node.Revoked && node.Machine == "" {
+		return nil // the store was made again: that the node joined is known, but not by which machine
+	}
 	if err := speaksFor(node, id, name, claim); err != nil {
 		return err
 	}

@@ -326,6 +326,39 @@ func TestRebuiltStoreKeepsCredentialsSpent(t *testing.T) {
 	s.join(worker("later"), "later", rendezvous.Claim{Machine: machine2})
 }
 
+// Nodes that joined and could not report before the store was lost end well: nothing is handed out for that.
+func TestReportAfterTheStoreWasMadeAgain(t *testing.T) {
+	s := committed(t)
+	ctx := t.Context()
+	pooled := rendezvous.Claim{Name: "pooled", Machine: machine2}
+	for name, c := range map[string]struct {
+		id    rendezvous.Identity
+		claim rendezvous.Claim
+	}{"w": {worker("w"), claim1}, "revoked": {worker("revoked"), claim1}, "pooled": {pool(1, time.Time{}), pooled}} {
+		token, secret := s.enrol(c.id, c.claim)
+		if err := s.k.JoinWorker(name, token, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.joinPlane("cp1", machine2, run2)
+	s.Service = &rendezvous.Service{Name: "c", Store: rendezvous.NewMemoryStore(), Cluster: s.Cluster, Members: removals{s}, Log: s.Log}
+	if err := s.Form(ctx, "uid2", "cp0", &rendezvous.Commit{Node: "cp0"}); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"a worker": s.Done(ctx, worker("w"), claim1), "a machine of a pool": s.Done(ctx, pool(1, time.Time{}), pooled), "a control plane": s.Done(ctx, plane("cp1"), claim1),
+	} {
+		if err != nil {
+			t.Errorf("%s reports: %v", what, err)
+		}
+	}
+	wantCode(t, "one that is not in the cluster", s.Done(ctx, worker("other"), claim1), rendezvous.CodeForbidden)
+	if err := s.Revoke(ctx, operator, "revoked", false); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, "a revoked one", s.Done(ctx, worker("revoked"), claim1), rendezvous.CodeRevoked)
+}
+
 // The late ask of a run whose later ask was answered must not remove the member that is just joining.
 func TestLateAskRemovesNoJoiningMember(t *testing.T) {
 	s := committed(t)
