@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,7 +185,7 @@ func (s *site) nothingLost(list []*writer) {
 	})
 }
 
-// TestFirstBoot brings up clusters of every size without disturbance.
+// TestFirstBoot brings up clusters of every size without disturbance. A pool's machine then gets no control plane's name.
 func TestFirstBoot(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 5} {
 		t.Run(fmt.Sprint(size, " control planes"), func(t *testing.T) {
@@ -193,6 +194,8 @@ func TestFirstBoot(t *testing.T) {
 				p.power()
 			}
 			s.allJoined()
+			grant, err := s.authority.PoolGrant("p", 1, time.Time{})
+			s.must(err, s.askAs(grant, s.planes[0].name, s.address(254), "enrol", http.StatusForbidden))
 		})
 	}
 }

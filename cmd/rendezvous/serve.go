@@ -57,11 +57,6 @@ func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 	if n.engine, err = newEngine(cfg, creds, n.revoked.has, n.log); err != nil {
 		return nil, err
 	}
-	store := &formation.LateStore{}
-	n.service = &rendezvous.Service{
-		Name: cfg.Cluster, Store: store, Log: n.log, TokenTTL: cfg.TTL(), Now: clock.now,
-		Cluster: &kubernetes.Machine{AdminConf: cfg.AdminConf, PKI: cfg.PKI, Etcd: cfg.Etcd, Joined: machine.joined},
-	}
 	peers := map[string]formation.Peer{}
 	var order rendezvous.ControlPlanes
 	for _, p := range cfg.ControlPlanes {
@@ -72,6 +67,11 @@ func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 		if peers[p.Name], err = creds.peer(cfg, p); err != nil {
 			return nil, err
 		}
+	}
+	store := &formation.LateStore{}
+	n.service = &rendezvous.Service{
+		Name: cfg.Cluster, ControlPlanes: order, Store: store, Log: n.log, TokenTTL: cfg.TTL(), Now: clock.now,
+		Cluster: &kubernetes.Machine{AdminConf: cfg.AdminConf, PKI: cfg.PKI, Etcd: cfg.Etcd, Joined: machine.joined},
 	}
 	n.formation, err = formation.New(formation.Config{
 		Self: cfg.Node, Address: cfg.Raft(cfg.Self()), ControlPlanes: order, Peers: peers, Dir: cfg.DataDir, Founded: cfg.DataDir + ".founded",

@@ -78,18 +78,8 @@ func (n *Node) Claim(id Identity, name string, c Claim, before NodeObject, token
 	if err := n.refused(); err != nil {
 		return err
 	}
-	pool := ""
-	if id.Pool != nil {
-		pool = id.Name
-	}
-	if n.Machine != "" && n.Pool != pool {
-		return Errorf(CodeForbidden, "the name %s is claimed with another credential; `gen reopen %s` frees it", name, name)
-	}
-	if n.Machine != "" && n.Machine != c.Machine && pool != "" {
-		return Errorf(CodeForbidden, "the name %s is claimed by another machine; give this one another host name, or free it with `gen reopen %s`", name, name)
-	}
-	if n.Machine == "" && pool != "" && before.UID != "" {
-		return Errorf(CodeForbidden, "a node %s is in the cluster already; give this machine another host name", name)
+	if err := n.taken(id, name, c, before); err != nil {
+		return err
 	}
 	if n.Machine != "" && n.Machine != c.Machine {
 		n.Refused = clip("claimed by a second machine at " + now.UTC().Format(time.RFC3339) + ": if nobody set it up again, its document was copied")
@@ -98,10 +88,31 @@ func (n *Node) Claim(id Identity, name string, c Claim, before NodeObject, token
 		n.Baseline = before // a later claim of the same enrolment must not take the joined node for the old one
 		n.Refused = ""
 	}
-	n.Pool, n.Serial, n.Machine = pool, id.Serial, c.Machine
+	n.Pool, n.Serial, n.Machine = poolOf(id), id.Serial, c.Machine
 	n.Tokens = appendNew(n.Tokens, token)
 	n.at("joining", "", now)
 	return nil
+}
+
+// taken says who has the name, nil when the machine may have it.
+func (n *Node) taken(id Identity, name string, c Claim, before NodeObject) error {
+	switch pool := poolOf(id); {
+	case n.Machine != "" && n.Pool != pool:
+		return Errorf(CodeForbidden, "the name %s is claimed with another credential; give this machine another host name, or free it with `gen reopen %s`", name, name)
+	case n.Machine != "" && n.Machine != c.Machine && pool != "":
+		return Errorf(CodeForbidden, "the name %s is claimed by another machine; give this one another host name, or free it with `gen reopen %s`", name, name)
+	case n.Machine == "" && pool != "" && before.UID != "":
+		return Errorf(CodeForbidden, "a node %s is in the cluster already; give this machine another host name", name)
+	}
+	return nil
+}
+
+// poolOf is the pool of an identity, empty for a node of the spec.
+func poolOf(id Identity) string {
+	if id.Pool == nil {
+		return ""
+	}
+	return id.Name
 }
 
 // Progress notes what the node does.

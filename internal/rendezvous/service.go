@@ -18,6 +18,8 @@ import (
 type Service struct {
 	// Name is the cluster's; credentials of another are refused before they come here.
 	Name string
+	// ControlPlanes are the spec's. No machine of a pool may have one of their names: names in a pool are not signed.
+	ControlPlanes ControlPlanes
 	// Store is shared by the control planes.
 	Store Store
 	// Cluster is this machine's view of the Kubernetes cluster.
@@ -244,7 +246,7 @@ func list[T any](ctx context.Context, store Store, prefix string) ([]T, error) {
 }
 
 // nodeName is whose node an identity may speak for: its own, or in a pool the name that it says.
-func nodeName(id Identity, asked string) (string, error) {
+func (s *Service) nodeName(id Identity, asked string) (string, error) {
 	switch {
 	case id.Role != credential.Worker && id.Role != credential.ControlPlane:
 		return "", Errorf(CodeForbidden, "this call is for nodes")
@@ -254,6 +256,8 @@ func nodeName(id Identity, asked string) (string, error) {
 		return id.Name, checkName(id.Name)
 	case asked == "":
 		return "", Errorf(CodeInvalid, "name: a machine of a pool has to say its host name")
+	case slices.Contains(s.ControlPlanes, asked):
+		return "", Errorf(CodeForbidden, "the name %s is a control plane's of the spec; give this machine another host name", asked)
 	}
 	return asked, checkName(asked)
 }

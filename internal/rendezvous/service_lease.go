@@ -215,8 +215,9 @@ func (s *Service) release(ctx context.Context, id Identity, key string, held Hel
 	return lease, err
 }
 
-// controlPlane is the gate of the leases: a control plane, of a formed store, that is not revoked. early is an error of the
-// request itself, given after the credential was judged.
+// controlPlane is the gate of the leases: a control plane, of a formed store, that is not revoked and whose name no machine of
+// a pool has: what that one has in the cluster is no ghost. early is an error of the request itself, given after the
+// credential was judged.
 func (s *Service) controlPlane(ctx context.Context, id Identity, early error) error {
 	if id.Role != credential.ControlPlane || id.Pool != nil {
 		return Errorf(CodeForbidden, "this call is for control planes")
@@ -227,11 +228,16 @@ func (s *Service) controlPlane(ctx context.Context, id Identity, early error) er
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	revoked, err := s.Revoked(ctx, id.Name)
-	if err == nil && revoked {
-		err = Errorf(CodeRevoked, "the credential of %s is revoked", id.Name)
+	node, _, err := load[Node](ctx, s.Store, nodePrefix+id.Name)
+	switch {
+	case err != nil:
+		return err
+	case node.Revoked:
+		return Errorf(CodeRevoked, "the credential of %s is revoked", id.Name)
+	case node.Pool != "":
+		return Errorf(CodeForbidden, "a machine of pool %s has the name %s; `gen reopen %s` takes it out of the cluster", node.Pool, id.Name, id.Name)
 	}
-	return err
+	return nil
 }
 
 // open refuses a node whose enrolment is closed or revoked.

@@ -25,7 +25,7 @@ func (s *Service) Enrol(ctx context.Context, id Identity, claim Claim, held *Hel
 	if err != nil {
 		return nil, clusterError(err)
 	}
-	if err := s.admitToPool(ctx, id, name); err != nil {
+	if err := s.admitToPool(ctx, id, name, claim, before); err != nil {
 		return nil, s.refusal(ctx, name, err)
 	}
 	token, err := newToken()
@@ -102,7 +102,7 @@ func (s *Service) stillWanted(ctx context.Context, id Identity, name, token stri
 
 // admitted is the part of an enrolment that looks at the request alone.
 func (s *Service) admitted(ctx context.Context, id Identity, claim Claim) (string, error) {
-	name, err := nodeName(id, claim.Name)
+	name, err := s.nodeName(id, claim.Name)
 	if err != nil {
 		return "", err
 	}
@@ -127,7 +127,8 @@ func (s *Service) mayJoinNow(ctx context.Context, id Identity, held *Held) error
 	return err
 }
 
-func (s *Service) admitToPool(ctx context.Context, id Identity, name string) error {
+// admitToPool takes a place in the pool for a name that can be had: the place of one that is then refused would stay taken.
+func (s *Service) admitToPool(ctx context.Context, id Identity, name string, claim Claim, before NodeObject) error {
 	if id.Pool == nil {
 		return nil
 	}
@@ -135,8 +136,8 @@ func (s *Service) admitToPool(ctx context.Context, id Identity, name string) err
 	if err != nil {
 		return err
 	}
-	if node.Machine != "" && node.Pool != id.Name {
-		return Errorf(CodeForbidden, "the name %s is claimed with another credential; give this machine another host name", name)
+	if err := node.taken(id, name, claim, before); err != nil {
+		return err
 	}
 	_, err = update(ctx, s.Store, poolPrefix+id.Name, func(p *PoolRecord, _ int64) (bool, error) { return p.Admit(id, name, s.now()) })
 	return err
@@ -196,7 +197,7 @@ func (s *Service) deleteTokens(ctx context.Context, ids []string) error {
 // Done closes the enrolment of a node that the cluster has seen: its token is deleted first, then the record says closed,
 // and then the node may delete its credential. Asked again it succeeds again.
 func (s *Service) Done(ctx context.Context, id Identity, claim Claim) error {
-	name, err := nodeName(id, claim.Name)
+	name, err := s.nodeName(id, claim.Name)
 	if err != nil {
 		return err
 	}
@@ -265,7 +266,7 @@ type Report struct {
 
 // Progress notes a step of a node. A node of the spec may report before it claims; a machine of a pool only after.
 func (s *Service) Progress(ctx context.Context, id Identity, report Report) error {
-	name, err := nodeName(id, report.Name)
+	name, err := s.nodeName(id, report.Name)
 	if err != nil {
 		return err
 	}

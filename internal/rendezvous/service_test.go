@@ -62,7 +62,8 @@ func (s *scene) Remove(name string) { s.removed = append(s.removed, name) }
 func newScene(t *testing.T) *scene {
 	s := &scene{t: t, k: clustertest.New("k"), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	s.Service = &rendezvous.Service{
-		Name: "c", Store: rendezvous.NewMemoryStore(), Cluster: clustertest.Certain(s.k), Members: removals{s},
+		Name: "c", ControlPlanes: rendezvous.ControlPlanes{"cp0", "cp1", "cp2"}, Store: rendezvous.NewMemoryStore(),
+		Cluster: clustertest.Certain(s.k), Members: removals{s},
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return s.clock },
 	}
 	if err := s.Form(t.Context(), "uid", "cp0", nil); err != nil {
@@ -630,8 +631,6 @@ func TestPoolIsBounded(t *testing.T) {
 	in := func(name, machine string) rendezvous.Claim { return rendezvous.Claim{Name: name, Machine: machine} }
 	_, err := s.Enrol(ctx, p, claim1, nil)
 	wantCode(t, "no name", err, rendezvous.CodeInvalid)
-	_, err = s.Enrol(ctx, p, in("cp0", machine1), nil)
-	wantCode(t, "the name of a control plane", err, rendezvous.CodeClosed)
 	s.enrol(worker("named"), claim1)
 	_, err = s.Enrol(ctx, p, in("named", machine2), nil)
 	wantCode(t, "the name of a node of the spec", err, rendezvous.CodeForbidden)
@@ -662,6 +661,42 @@ func TestPoolIsBounded(t *testing.T) {
 			t.Errorf("the token %s of %s lives on after the pool was revoked", id, token.Node)
 		}
 	}
+}
+
+// What a machine of a pool calls itself is not signed: it must be nobody else's, and what is refused takes no place.
+func TestPoolTakesNoOthersName(t *testing.T) {
+	s := committed(t)
+	ctx := t.Context()
+	p := pool(1, time.Time{})
+	s.k.SetNode("by-hand", rendezvous.NodeObject{UID: "u", BootID: "b"})
+	s.enrol(worker("w"), claim1)
+	for name, what := range map[string]string{"cp0": "a control plane", "cp1": "a control plane that has not come", "by-hand": "a node joined by hand", "w": "a worker"} {
+		claim := rendezvous.Claim{Name: name, Machine: machine2}
+		_, err := s.Enrol(ctx, p, claim, nil)
+		wantCode(t, "the name of "+what, err, rendezvous.CodeForbidden)
+		wantCode(t, "a report as "+what, s.Progress(ctx, p, rendezvous.Report{Claim: claim, Step: "x"}), rendezvous.CodeForbidden)
+		wantCode(t, "done as "+what, s.Done(ctx, p, claim), rendezvous.CodeForbidden)
+	}
+	s.join(p, "good", rendezvous.Claim{Name: "good", Machine: machine2})
+}
+
+// A control plane that came to the spec after a machine of a pool took its name: that machine's Node object is no ghost.
+func TestControlPlaneWhoseNameAPoolHas(t *testing.T) {
+	s := committed(t)
+	claim := rendezvous.Claim{Name: "cp3", Machine: machine1}
+	token, secret := s.enrol(pool(1, time.Time{}), claim)
+	if err := s.k.JoinWorker("cp3", token, secret); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.acquireJoin(plane("cp3"), ask(machine2, run2, 1))
+	wantCode(t, "the control plane", err, rendezvous.CodeForbidden)
+	if err := s.Done(t.Context(), pool(1, time.Time{}), claim); err != nil {
+		t.Errorf("the machine of the pool: %v; nodes are %v", err, s.k.NodeNames())
+	}
+	if err := s.Reopen(t.Context(), operator, "cp3"); err != nil {
+		t.Fatal(err)
+	}
+	s.must(s.acquireJoin(plane("cp3"), ask(machine2, run2, 2)))
 }
 
 func TestOperatorTouchesOneNodeOnly(t *testing.T) {
