@@ -58,10 +58,6 @@ func (s *Service) CommitInit(ctx context.Context, id Identity, held Held) (Lease
 
 // AcquireJoin asks for the right to join as a further control plane, one at a time. Before it is granted, what unfinished
 // joins left in the cluster is removed: etcd allows one learner, so a ghost would block all joins.
-//
-// The order keeps a late or repeated ask from removing a member that is just joining: the ghosts are listed, then a
-// conditional write proves that no later ask was answered since, and only then the listed ones go, by ids that neither
-// etcd nor Kubernetes uses twice.
 func (s *Service) AcquireJoin(ctx context.Context, id Identity, ask Ask) (Lease, error) {
 	ask.Node = id.Name
 	if err := s.controlPlane(ctx, id, ask.check()); err != nil {
@@ -73,24 +69,39 @@ func (s *Service) AcquireJoin(ctx context.Context, id Identity, ask Ask) (Lease,
 	if err := s.open(ctx, id.Name); err != nil {
 		return Lease{}, err
 	}
+	// A control plane outside the cluster could not go on: the lease would be taken, and the ask counted, for nothing.
+	if _, err := s.Cluster.EtcdMembers(ctx); err != nil {
+		return Lease{}, clusterError(err)
+	}
 	lease, err := update(ctx, s.Store, keyJoin, func(l *Lease, version int64) (bool, error) {
 		return true, l.Acquire(ask, s.silent(keyJoin, version), s.now())
 	})
-	if err != nil {
-		s.decided("join lease", id, err)
-		return lease, err
+	if err == nil {
+		lease, err = s.removeUnfinished(ctx, id, lease)
 	}
-	held := Held{Node: ask.Node, Run: ask.Run, Epoch: lease.Epoch}
-	leftover := slices.Clone(lease.Leftover)
-	ghosts, err := s.ghosts(ctx, id, leftover)
-	if err != nil {
-		return lease, err
+	s.decided("join lease", id, err, slog.Int64("epoch", lease.Epoch))
+	if err == nil {
+		s.note(ctx, id, "kubeadm join")
 	}
-	lease, err = update(ctx, s.Store, keyJoin, func(l *Lease, _ int64) (bool, error) {
+	return lease, err
+}
+
+// removeUnfinished removes what unfinished joins left, for the holder of a lease that was just granted.
+//
+// The order keeps a late or repeated ask from removing a member that is just joining: the ghosts are listed, then a
+// conditional write proves that no later ask was answered since, and only then the listed ones go, by ids that neither
+// etcd nor Kubernetes uses twice.
+func (s *Service) removeUnfinished(ctx context.Context, id Identity, granted Lease) (Lease, error) {
+	held := Held{Node: id.Name, Run: granted.Run, Epoch: granted.Epoch}
+	ghosts, err := s.ghosts(ctx, id, granted.Leftover)
+	if err != nil {
+		return granted, err
+	}
+	lease, err := update(ctx, s.Store, keyJoin, func(l *Lease, _ int64) (bool, error) {
 		if err := l.holds(held); err != nil {
 			return false, err
 		}
-		if l.Attempt != ask.Attempt {
+		if l.Attempt != granted.Attempt {
 			return false, l.refuse(CodeSuperseded, "a later ask of this run was answered")
 		}
 		l.Renewals++
@@ -102,14 +113,10 @@ func (s *Service) AcquireJoin(ctx context.Context, id Identity, ask Ask) (Lease,
 	if err := s.removeGhosts(ctx, ghosts); err != nil {
 		return lease, err
 	}
-	if len(leftover) > 0 {
-		if lease, err = s.forgetLeftover(ctx, held, leftover); err != nil {
-			return lease, err
-		}
+	if len(granted.Leftover) == 0 {
+		return lease, nil
 	}
-	s.decided("join lease", id, nil, slog.Int64("epoch", lease.Epoch))
-	s.note(ctx, id, "kubeadm join")
-	return lease, nil
+	return s.forgetLeftover(ctx, held, granted.Leftover)
 }
 
 // forgetLeftover forgets nodes whose ghosts are gone; a holder of long ago may not: they may have held the lease since.

@@ -379,11 +379,11 @@ func TestLateAskRemovesNoJoiningMember(t *testing.T) {
 func TestSleepingAskRemovesNoJoiningMember(t *testing.T) {
 	s := committed(t)
 	var joining string
+	looks := 0
 	s.Cluster = interrupted{Cluster: s.Cluster, onMembers: func() {
-		if joining != "" {
+		if looks++; looks != 2 { // the first one is before the lease
 			return
 		}
-		joining = "set before the nested call"
 		s.must(s.acquireJoin(plane("cp1"), ask(machine2, run2, 2)))
 		var err error
 		if joining, err = s.k.AddLearner("cp1", host("cp1")); err != nil {
@@ -395,6 +395,22 @@ func TestSleepingAskRemovesNoJoiningMember(t *testing.T) {
 	if err := s.k.Promote(joining, "cp1"); err != nil {
 		t.Error(err)
 	}
+}
+
+// A control plane outside the cluster grants no lease that it cannot serve: the same ask is good at the next one, and who
+// reaches no other does not keep the lease from those who do.
+func TestJoinLeaseIsNotTakenOutsideTheCluster(t *testing.T) {
+	s := committed(t)
+	outside := &rendezvous.Service{Name: "c", Store: s.Store, Cluster: clustertest.View{In: func() *clustertest.Kubernetes { return nil }}, Members: removals{s}, Log: s.Log, Now: s.Now}
+	_, err := outside.AcquireJoin(t.Context(), plane("cp1"), ask(machine1, run1, 1))
+	wantCode(t, "its own server", err, rendezvous.CodeUnavailable)
+	s.must(s.AcquireJoin(t.Context(), plane("cp2"), ask(machine2, run2, 1)))
+	l := s.must(s.ReleaseJoin(t.Context(), plane("cp2"), held(run2, 1)))
+	again := ask(machine1, run1, 2)
+	again.Seen = l.Epoch
+	_, err = outside.AcquireJoin(t.Context(), plane("cp1"), again)
+	wantCode(t, "its own server, again", err, rendezvous.CodeUnavailable)
+	s.must(s.AcquireJoin(t.Context(), plane("cp1"), again))
 }
 
 type interrupted struct {
