@@ -22,7 +22,8 @@ import (
 )
 
 // A schedule is one random first boot of a whole cluster: machines lose power, kubeadm fails, hangs or outlives its lease,
-// answers get lost before or after the call took effect, services restart, control planes are cut off. After two hours the
+// answers get lost before or after the call took effect, clients hang up, services restart, control planes are cut off, one
+// is switched off for good after a failed join, a pool's machine calls itself like a control plane. After two hours the
 // faults stop. In the end exactly one init must be committed and every machine must have joined that cluster.
 
 const faultsFor = 2 * time.Hour
@@ -52,6 +53,9 @@ type machine struct {
 	token   string
 	phase   func(ctx context.Context) error
 	cut     time.Time // until then nothing reaches this machine's agent
+	mortal  bool      // it is switched off for good when a join has failed and its lease is given back
+	dead    bool
+	off     func() // cuts the power
 }
 
 func (m *machine) host() netip.Addr {
@@ -87,6 +91,15 @@ func (m *machine) setHalf(half bool) {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
 	m.half = half
+}
+
+func (m *machine) perhapsDie() {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	if m.mortal && m.half {
+		m.dead = true
+		m.off()
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -139,7 +152,7 @@ func checkLease(t *testing.T, seed uint64, key string, before, after rendezvous.
 }
 
 // call is one request of a machine: it may be lost, late, or its answer may be lost.
-func call[T any](ctx context.Context, m *machine, do func(s *rendezvous.Service) (T, error)) (T, error) {
+func call[T any](ctx context.Context, m *machine, do func(ctx context.Context, s *rendezvous.Service) (T, error)) (T, error) {
 	w := m.w
 	var zero T
 	lost := func(what string) (T, error) {
@@ -164,11 +177,19 @@ func call[T any](ctx context.Context, m *machine, do func(s *rendezvous.Service)
 	if w.chance(3) { // the request stays in a queue and arrives after its client gave up
 		go func() {
 			time.Sleep(w.between(time.Second, 20*time.Minute))
-			_, _ = do(target.now()) // nobody waits for this answer
+			_, _ = do(context.Background(), target.now()) // nobody waits for this answer
 		}()
 		return lost("late")
 	}
-	value, err := do(target.now())
+	request, hangUp := context.WithCancel(context.Background())
+	defer hangUp()
+	if w.chance(10) {
+		time.AfterFunc(w.between(0, 10*time.Second), hangUp)
+	}
+	value, err := do(request, target.now())
+	if request.Err() != nil {
+		return lost("hung up")
+	}
 	if err == nil && w.chance(5) {
 		return lost("answer lost")
 	}
@@ -181,50 +202,51 @@ func (a api) id() rendezvous.Identity {
 	return rendezvous.Identity{Cluster: "c", Role: credential.ControlPlane, Name: a.m.name, Addresses: []netip.Addr{a.m.host()}}
 }
 
-func (a api) lease(ctx context.Context, do func(s *rendezvous.Service) (rendezvous.Lease, error)) (rendezvous.Lease, error) {
+func (a api) lease(ctx context.Context, do func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error)) (rendezvous.Lease, error) {
 	return call(ctx, a.m, do)
 }
 
 func (a api) AcquireInit(ctx context.Context, ask rendezvous.Ask) (rendezvous.Lease, error) {
-	return a.lease(ctx, func(s *rendezvous.Service) (rendezvous.Lease, error) {
-		return s.AcquireInit(context.Background(), a.id(), ask)
+	return a.lease(ctx, func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error) {
+		return s.AcquireInit(ctx, a.id(), ask)
 	})
 }
 func (a api) RenewInit(ctx context.Context, h rendezvous.Held) (rendezvous.Lease, error) {
-	return a.lease(ctx, func(s *rendezvous.Service) (rendezvous.Lease, error) {
-		return s.RenewInit(context.Background(), a.id(), h)
+	return a.lease(ctx, func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error) {
+		return s.RenewInit(ctx, a.id(), h)
 	})
 }
 func (a api) CommitInit(ctx context.Context, h rendezvous.Held) (rendezvous.Lease, error) {
-	return a.lease(ctx, func(s *rendezvous.Service) (rendezvous.Lease, error) {
-		return s.CommitInit(context.Background(), a.id(), h)
+	return a.lease(ctx, func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error) {
+		return s.CommitInit(ctx, a.id(), h)
 	})
 }
 func (a api) ReleaseInit(ctx context.Context, h rendezvous.Held) (rendezvous.Lease, error) {
-	return a.lease(ctx, func(s *rendezvous.Service) (rendezvous.Lease, error) {
-		return s.ReleaseInit(context.Background(), a.id(), h)
+	return a.lease(ctx, func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error) {
+		return s.ReleaseInit(ctx, a.id(), h)
 	})
 }
 func (a api) AcquireJoin(ctx context.Context, ask rendezvous.Ask) (rendezvous.Lease, error) {
-	return a.lease(ctx, func(s *rendezvous.Service) (rendezvous.Lease, error) {
-		return s.AcquireJoin(context.Background(), a.id(), ask)
+	return a.lease(ctx, func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error) {
+		return s.AcquireJoin(ctx, a.id(), ask)
 	})
 }
 func (a api) RenewJoin(ctx context.Context, h rendezvous.Held) (rendezvous.Lease, error) {
-	return a.lease(ctx, func(s *rendezvous.Service) (rendezvous.Lease, error) {
-		return s.RenewJoin(context.Background(), a.id(), h)
+	return a.lease(ctx, func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error) {
+		return s.RenewJoin(ctx, a.id(), h)
 	})
 }
 func (a api) ReleaseJoin(ctx context.Context, h rendezvous.Held) (rendezvous.Lease, error) {
-	return a.lease(ctx, func(s *rendezvous.Service) (rendezvous.Lease, error) {
-		return s.ReleaseJoin(context.Background(), a.id(), h)
+	defer a.m.perhapsDie()
+	return a.lease(ctx, func(ctx context.Context, s *rendezvous.Service) (rendezvous.Lease, error) {
+		return s.ReleaseJoin(ctx, a.id(), h)
 	})
 }
 
 func (a api) Certificates(ctx context.Context, h rendezvous.Held, w io.Writer) error {
-	data, err := call(ctx, a.m, func(s *rendezvous.Service) (string, error) {
+	data, err := call(ctx, a.m, func(ctx context.Context, s *rendezvous.Service) (string, error) {
 		var b strings.Builder
-		err := s.Certificates(context.Background(), a.id(), h, &b)
+		err := s.Certificates(ctx, a.id(), h, &b)
 		return b.String(), err
 	})
 	if err == nil {
@@ -234,16 +256,16 @@ func (a api) Certificates(ctx context.Context, h rendezvous.Held, w io.Writer) e
 }
 
 func (a api) Enrol(ctx context.Context, c rendezvous.Claim, h *rendezvous.Held) ([]byte, error) {
-	return call(ctx, a.m, func(s *rendezvous.Service) ([]byte, error) { return s.Enrol(context.Background(), a.id(), c, h) })
+	return call(ctx, a.m, func(ctx context.Context, s *rendezvous.Service) ([]byte, error) { return s.Enrol(ctx, a.id(), c, h) })
 }
 
 func (a api) Done(ctx context.Context, c rendezvous.Claim) error {
-	_, err := call(ctx, a.m, func(s *rendezvous.Service) (int, error) { return 0, s.Done(context.Background(), a.id(), c) })
+	_, err := call(ctx, a.m, func(ctx context.Context, s *rendezvous.Service) (int, error) { return 0, s.Done(ctx, a.id(), c) })
 	return err
 }
 
 func (a api) Progress(ctx context.Context, r rendezvous.Report) error {
-	_, err := call(ctx, a.m, func(s *rendezvous.Service) (int, error) { return 0, s.Progress(context.Background(), a.id(), r) })
+	_, err := call(ctx, a.m, func(ctx context.Context, s *rendezvous.Service) (int, error) { return 0, s.Progress(ctx, a.id(), r) })
 	return err
 }
 
@@ -346,7 +368,7 @@ func (m *machine) kubeadmJoin(ctx context.Context) error {
 		if err := pause(ctx, long); err != nil {
 			return err
 		}
-		if m.w.chance(10) {
+		if m.w.chance(10) || m.mortal && m.w.chance(40) {
 			return errors.New("kubeadm join failed")
 		}
 		if err := step(); err != nil {
@@ -364,6 +386,7 @@ func (m *machine) live(ctx context.Context) error {
 	machineID := fmt.Sprintf("%032x", len(m.name)*1000+slices.Index(m.w.planes, m))
 	for {
 		boot, powerCut := context.WithCancel(ctx)
+		m.off = powerCut
 		if m.w.chance(40) {
 			after := m.w.between(time.Second, 8*time.Minute)
 			time.AfterFunc(after, powerCut)
@@ -375,6 +398,9 @@ func (m *machine) live(ctx context.Context) error {
 		}
 		err := m.boot(boot, machineID)
 		powerCut()
+		if m.dead {
+			return nil
+		}
 		if ctx.Err() != nil || err == nil {
 			return err
 		}
@@ -414,11 +440,78 @@ func (m *machine) in() *clustertest.Kubernetes {
 }
 
 func (m *machine) restartService() {
-	view := clustertest.View{In: m.in}
-	s := &rendezvous.Service{Name: "c", Store: m.w.store, Cluster: view, Members: noMembers{}, Log: slog.New(slog.DiscardHandler)}
+	var names rendezvous.ControlPlanes
+	for _, p := range m.w.planes {
+		names = append(names, p.name)
+	}
+	view := slow{clustertest.View{In: m.in}, m.w}
+	s := &rendezvous.Service{Name: "c", ControlPlanes: names, Store: m.w.store, Cluster: view, Members: noMembers{}, Log: slog.New(slog.DiscardHandler)}
 	m.w.mu.Lock()
 	m.service = s
 	m.w.mu.Unlock()
+}
+
+// slow is a cluster that takes its time, before a call takes effect and after, and may lose its answer. A caller that hangs
+// up meanwhile does not stop the call.
+type slow struct {
+	rendezvous.Cluster
+	w *world
+}
+
+func (s slow) slowly(ctx context.Context, do func(ctx context.Context) error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	done := make(chan error, 1)
+	go func() {
+		s.pause()
+		err := do(context.WithoutCancel(ctx))
+		s.pause()
+		if err == nil && s.w.chance(3) {
+			err = errors.New("the answer was lost")
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s slow) pause() {
+	if s.w.chance(20) {
+		time.Sleep(s.w.between(0, 15*time.Second))
+	}
+}
+
+func (s slow) CreateToken(ctx context.Context, token rendezvous.Token, ttl time.Duration, node string) error {
+	return s.slowly(ctx, func(ctx context.Context) error { return s.Cluster.CreateToken(ctx, token, ttl, node) })
+}
+
+func (s slow) DeleteToken(ctx context.Context, id string) error {
+	return s.slowly(ctx, func(ctx context.Context) error { return s.Cluster.DeleteToken(ctx, id) })
+}
+
+func (s slow) RemoveEtcdMember(ctx context.Context, id string) error {
+	return s.slowly(ctx, func(ctx context.Context) error { return s.Cluster.RemoveEtcdMember(ctx, id) })
+}
+
+func (s slow) DeleteNode(ctx context.Context, name, uid string) error {
+	return s.slowly(ctx, func(ctx context.Context) error { return s.Cluster.DeleteNode(ctx, name, uid) })
+}
+
+func (s slow) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, error) {
+	var members []rendezvous.EtcdMember
+	err := s.slowly(ctx, func(ctx context.Context) (err error) {
+		members, err = s.Cluster.EtcdMembers(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err // members may still be written
+	}
+	return members, nil
 }
 
 type noMembers struct{}
@@ -431,12 +524,15 @@ func (w *world) worker(ctx context.Context, name string, pool bool) error {
 	id := rendezvous.Identity{Cluster: "c", Role: credential.Worker, Name: name}
 	claim := rendezvous.Claim{Machine: w.hex()}
 	if pool {
-		id.Name, id.Pool, claim.Name = "pool", &credential.Pool{MaxNodes: 50}, name
+		id.Name, id.Pool, claim.Name = "pool", &credential.Pool{MaxNodes: 1}, name
+		if err := m.misnamed(ctx, id, claim); err != nil {
+			return err
+		}
 	}
 	joined := false
 	for {
 		if !joined {
-			discovery, err := call(ctx, m, func(s *rendezvous.Service) ([]byte, error) { return s.Enrol(context.Background(), id, claim, nil) })
+			discovery, err := call(ctx, m, func(ctx context.Context, s *rendezvous.Service) ([]byte, error) { return s.Enrol(ctx, id, claim, nil) })
 			if err == nil {
 				joined = w.joinWorker(ctx, name, string(discovery))
 			} else if code := rendezvous.CodeOf(err); code == rendezvous.CodeForbidden || code == rendezvous.CodeClosed {
@@ -444,11 +540,28 @@ func (w *world) worker(ctx context.Context, name string, pool bool) error {
 			}
 		}
 		if joined {
-			if _, err := call(ctx, m, func(s *rendezvous.Service) (int, error) { return 0, s.Done(context.Background(), id, claim) }); err == nil {
+			if _, err := call(ctx, m, func(ctx context.Context, s *rendezvous.Service) (int, error) { return 0, s.Done(ctx, id, claim) }); err == nil {
 				return nil
 			}
 		}
 		if err := pause(ctx, w.between(time.Second, 20*time.Second)); err != nil {
+			return err
+		}
+	}
+}
+
+// misnamed asks under the name of a control plane until it is refused.
+func (m *machine) misnamed(ctx context.Context, id rendezvous.Identity, claim rendezvous.Claim) error {
+	claim.Name = m.w.planes[len(m.w.planes)-1].name
+	for {
+		_, err := call(ctx, m, func(ctx context.Context, s *rendezvous.Service) ([]byte, error) { return s.Enrol(ctx, id, claim, nil) })
+		switch {
+		case err == nil:
+			return fmt.Errorf("it was enrolled as %s", claim.Name)
+		case rendezvous.CodeOf(err) == rendezvous.CodeForbidden:
+			return nil
+		}
+		if err := pause(ctx, m.w.between(time.Second, 20*time.Second)); err != nil {
 			return err
 		}
 	}
@@ -480,6 +593,7 @@ func run(t *testing.T, seed uint64) {
 		for i := range planes {
 			w.planes = append(w.planes, &machine{w: w, name: fmt.Sprintf("cp%d", i)})
 		}
+		w.planes[planes-1].mortal = planes > 1 && w.rng.IntN(3) == 0
 		form(t, ctx, w)
 		var group sync.WaitGroup
 		for _, m := range w.planes {
@@ -532,7 +646,8 @@ func (w *world) check(workers int) {
 			made = m.cluster
 		}
 	}
-	for _, m := range w.planes {
+	alive := slices.DeleteFunc(slices.Clone(w.planes), func(m *machine) bool { return m.dead })
+	for _, m := range alive {
 		if m.cluster != made || made == nil || m.half {
 			t.Errorf("seed %d: %s is not in the committed cluster of %s", w.seed, m.name, commit.Node)
 		}
@@ -543,20 +658,10 @@ func (w *world) check(workers int) {
 	if t.Failed() {
 		return
 	}
-	if n := made.NodeNames(); len(n) != len(w.planes)+workers {
+	if n := made.NodeNames(); len(n) != len(alive)+workers {
 		t.Errorf("seed %d: the cluster has the nodes %v", w.seed, n)
 	}
-	for _, member := range made.Members() {
-		if member.Learner || member.Name == "" {
-			t.Errorf("seed %d: etcd has the ghost %+v", w.seed, member)
-		}
-	}
-	if n := len(made.Members()); n != len(w.planes) {
-		t.Errorf("seed %d: etcd has %d members, want %d", w.seed, n, len(w.planes))
-	}
-	if tokens := made.Tokens(); len(tokens) != 0 {
-		t.Errorf("seed %d: tokens are left: %v", w.seed, tokens)
-	}
+	w.checkEtcd(made, len(alive))
 	for id, k := range w.clusters {
 		if k != made && k.Minted > 0 {
 			t.Errorf("seed %d: %d tokens were made in %s, whose init was never committed", w.seed, k.Minted, id)
@@ -566,12 +671,40 @@ func (w *world) check(workers int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range report.Nodes {
-		if !n.Closed {
-			t.Errorf("seed %d: the enrolment of %s is open: %+v", w.seed, n.Name, n)
-		}
-	}
 	if len(report.Nodes) != len(w.planes)+workers {
 		t.Errorf("seed %d: %d nodes are known, want %d", w.seed, len(report.Nodes), len(w.planes)+workers)
 	}
+	tokens := made.Tokens()
+	for _, n := range report.Nodes {
+		if !n.Closed && !w.isDead(n.Name) {
+			t.Errorf("seed %d: the enrolment of %s is open: %+v", w.seed, n.Name, n)
+		}
+		for _, id := range n.Tokens {
+			delete(tokens, id) // of a dead one: it is known
+		}
+	}
+	if len(tokens) != 0 {
+		t.Errorf("seed %d: tokens are left, and unknown: %v", w.seed, tokens)
+	}
+}
+
+// checkEtcd: all who live are members. A learner may be left of a dead one, if nobody joined after it.
+func (w *world) checkEtcd(k *clustertest.Kubernetes, alive int) {
+	finished := 0
+	for _, member := range k.Members() {
+		ghost := member.Learner || member.Name == ""
+		if ghost && !slices.ContainsFunc(w.planes, func(m *machine) bool { return m.dead && slices.Contains(member.PeerHosts, m.host()) }) {
+			w.t.Errorf("seed %d: etcd has the ghost %+v", w.seed, member)
+		}
+		if !ghost {
+			finished++
+		}
+	}
+	if finished != alive {
+		w.t.Errorf("seed %d: etcd has %d members, want %d", w.seed, finished, alive)
+	}
+}
+
+func (w *world) isDead(name string) bool {
+	return slices.ContainsFunc(w.planes, func(m *machine) bool { return m.dead && m.name == name })
 }
