@@ -90,9 +90,14 @@ func (v Version) DefaultCRISocket(runtime string) string {
 	}
 }
 
+// movedRegistry are the first releases of older minor versions whose kubeadm takes images from registry.k8s.io: the change
+// of 1.25 came to those that were still supported (kubernetes pull requests 113388, 113393 and 113395).
+var movedRegistry = map[int]int{22: 17, 23: 15, 24: 9}
+
 // DefaultImageRepository is where kubeadm of the version takes images from.
 func (v Version) DefaultImageRepository() string {
-	if v.atLeast(25) {
+	patch, moved := movedRegistry[v.Minor]
+	if v.atLeast(25) || moved && v.Patch >= patch {
 		return "registry.k8s.io"
 	}
 	return "k8s.gcr.io"

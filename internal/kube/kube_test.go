@@ -62,6 +62,23 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestDefaultImageRepository has both sides of each release at which the registry changed.
+func TestDefaultImageRepository(t *testing.T) {
+	const old, moved = "k8s.gcr.io", "registry.k8s.io"
+	for version, want := range map[string]string{
+		"v1.17.4": old, "v1.21.14": old, "v1.22.16": old, "v1.22.17": moved, "v1.23.0": old, "v1.23.14": old, "v1.23.15": moved, "v1.23.17": moved,
+		"v1.24.8": old, "v1.24.9": moved, "v1.24.17": moved, "v1.25.0": moved, "v1.34.4": moved,
+	} {
+		v, err := Parse(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.DefaultImageRepository(); got != want {
+			t.Errorf("%s takes images from %s, want %s", v, got, want)
+		}
+	}
+}
+
 func TestKubeletFlagRemovedIn(t *testing.T) {
 	for _, row := range []struct {
 		version, flag, in string
