@@ -115,7 +115,7 @@ func (m *machine) nodeRegistration() object {
 	if m.version.ImagePullPolicyInConfig() {
 		o["imagePullPolicy"] = "IfNotPresent"
 	}
-	if ignored := values(m.Kubernetes.IgnorePreflightErrors); len(ignored) > 0 {
+	if ignored := m.ignoredChecks(); len(ignored) > 0 {
 		o["ignorePreflightErrors"] = ignored
 	}
 	if m.Taints.Set {
@@ -135,6 +135,17 @@ func (m *machine) nodeRegistration() object {
 		o["kubeletExtraArgs"] = m.args(args)
 	}
 	return o
+}
+
+// ignoredChecks are the preflight checks whose errors do not end kubeadm. Where swap is kept its check is one of them: up to
+// 1.22 it is an error, from 1.23 a warning.
+func (m *machine) ignoredChecks() []string {
+	checks := values(m.Kubernetes.IgnorePreflightErrors)
+	ignored := func(check string) bool { return strings.EqualFold(check, "all") || strings.EqualFold(check, "Swap") }
+	if m.System.Swap.V == "keep" && !slices.ContainsFunc(checks, ignored) {
+		checks = append(checks, "Swap")
+	}
+	return checks
 }
 
 func (m *machine) labels() string {

@@ -450,7 +450,7 @@ type System struct {
 	SELinux Value[string] `yaml:"selinux" enum:"disabled,permissive,enforcing" example:"disabled"`
 	// Firewall is what happens to the system's firewall: it is disabled, has the cluster's ports opened, or is kept as it is. The profile decides by default.
 	Firewall Value[string] `yaml:"firewall" enum:"disabled,ports,keep" example:"disabled"`
-	// Swap is what happens to swap: it is switched off, now and after reboots, or kept (the kubelet is then told to bear it).
+	// Swap is what happens to swap: it is switched off, now and after reboots, or kept (kubeadm and the kubelet are then told to bear it).
 	Swap Value[string] `yaml:"swap" enum:"disabled,keep" example:"disabled"`
 	// Sysctl are further kernel settings.
 	Sysctl Map[Value[string]] `yaml:"sysctl" example:"{vm.max_map_count: \"262144\"}"`

@@ -224,39 +224,6 @@ step "applying kernel settings" "look at $SYSCTL_FILE: this kernel does not know
 done_already() { sysctl_each CHECK; }
 run_step() { sysctl_each SET; }
 ;;
-prepare_swap)
-step "switching swap off" "swapoff needs as much free memory as is swapped out: see free -m and /proc/swaps"
-SWAP_LINE='^[[:space:]]*[^#[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]]|$)'
-swap_units() {
-local word
-for word in $(systemctl list-units --type=swap --all --no-legend --no-pager) $(systemctl list-unit-files --type=swap --no-legend --no-pager); do
-[[ $word == *.swap && $word != */* && ! (-L /etc/systemd/system/$word && $(readlink "/etc/systemd/system/$word") == /dev/null) ]] && echo "$word"
-done
-for word in zramswap.service dphys-swapfile.service; do
-if unit_exists "$word" && systemctl is-enabled --quiet "$word"; then echo "$word"; fi
-done
-}
-mask() {
-if [[ -f $1 && ! -L $1 ]]; then cp -p "$1" "$1.muster-off"; fi
-ln -sfn /dev/null "$1.muster-new"
-mv -fT "$1.muster-new" "$1"
-}
-done_already() {
-[[ ! -e /proc/swaps || $(wc -l </proc/swaps) -le 1 ]] || { echo "swap is on" && return 1; }
-! grep -Eqs "$SWAP_LINE" /etc/fstab && [[ -z $(swap_units) ]]
-}
-run_step() {
-local unit
-if grep -Eqs "$SWAP_LINE" /etc/fstab; then sed -E "/$SWAP_LINE/s/^/#/" /etc/fstab | atomic_write /etc/fstab "$(stat -c %a /etc/fstab)"; fi
-systemctl daemon-reload
-for unit in $(swap_units | sort -u); do
-systemctl stop "$unit"
-mask "/etc/systemd/system/$unit"
-done
-systemctl daemon-reload
-if [[ -e /proc/swaps ]]; then swapoff -a; fi
-}
-;;
 prepare_selinux)
 step "setting SELinux to $SELINUX" "see getenforce and /etc/selinux/config"
 SELINUX_FILE=/etc/selinux/config
@@ -490,7 +457,7 @@ say "$result"
 ;;
 esac
 }
-STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_packages-yum prepare_runtime prepare_kubelet bootstrap_worker verify_nodes verify_done)
+STEPS=(prepare_modules prepare_sysctl prepare_selinux prepare_firewall prepare_time prepare_packages-yum prepare_runtime prepare_kubelet bootstrap_worker verify_nodes verify_done)
 set -o pipefail
 export LC_ALL=C
 phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
