@@ -6,6 +6,8 @@ import (
 	"path"
 
 	"muster/internal/node"
+	"muster/internal/problem"
+	"muster/internal/spec"
 	"muster/internal/yamltext"
 )
 
@@ -41,6 +43,21 @@ func (m *machine) manifest(name string, text []byte, at At) string {
 	file := path.Join(manifests, name)
 	m.file(node.File{Path: file, Mode: 0o644, Contents: text, At: at})
 	return file
+}
+
+// checkCNIBin refuses machines that look for CNI plugins in different folders: flannel's DaemonSet, which is the same for all
+// of them, puts its own into one.
+func checkCNIBin(in Input, targets []spec.Target, problems *problem.List) {
+	if !in.Cluster.Spec.CNI.Flannel.Version.Set {
+		return
+	}
+	first := in.Profiles[targets[0].Profile.V]
+	for _, t := range targets {
+		if bin := in.Profiles[t.Profile.V].Paths.CNIBin.V; bin != first.Paths.CNIBin.V {
+			problems.Errorf(t.Profile.At, "take profiles whose paths.cniBin agree, or another pod network than flannel",
+				"profile %s has CNI plugins in %s, and profile %s in %s", t.Profile.V, bin, first.Name.V, first.Paths.CNIBin.V)
+		}
+	}
 }
 
 // flannelLabels are on everything that belongs to flannel's DaemonSet.

@@ -9,6 +9,7 @@ import (
 
 	"muster/internal/decode"
 	"muster/internal/node"
+	"muster/internal/problem"
 	"muster/internal/spec"
 	"muster/internal/yamltext"
 	"muster/templates"
@@ -220,9 +221,32 @@ func (m *machine) clusterConfiguration() object {
 	etcd["dataDir"] = "/var/lib/etcd"
 	o["etcd"] = object{"local": etcd}
 	setUnlessEmpty(o, "apiServer", api)
-	setUnlessEmpty(o, "controllerManager", m.component(k.ControllerManager.ExtraArgs, argsOf(m.profile.ControllerManagerArgs)))
+	setUnlessEmpty(o, "controllerManager", m.component(k.ControllerManager.ExtraArgs, m.controllerManagerArgs))
 	setUnlessEmpty(o, "scheduler", m.component(k.Scheduler.ExtraArgs, nil))
 	return o
+}
+
+// controllerManagerArgs are the flags that the profiles of all control planes make necessary, but for those that the spec
+// sets. Whichever machine runs kubeadm init writes the configuration that all others join with.
+func controllerManagerArgs(in Input, targets []spec.Target, problems *problem.List) map[string]string {
+	out := map[string]string{}
+	for _, t := range targets {
+		if !t.IsControlPlane() {
+			continue
+		}
+		for _, e := range in.Profiles[t.Profile.V].ControllerManagerArgs.Entries {
+			if _, said := in.Cluster.Spec.Kubernetes.ControllerManager.ExtraArgs.Get(e.Key); said {
+				continue
+			}
+			if known, met := out[e.Key]; met && known != e.Value.V {
+				problems.Errorf(t.Profile.At, "take profiles that agree, or set it in kubernetes.controllerManager.extraArgs",
+					"%s of kube-controller-manager is one for all control planes; profile %s needs %s, and another profile %s", e.Key, t.Profile.V, e.Value.V, known)
+				continue
+			}
+			out[e.Key] = e.Value.V
+		}
+	}
+	return out
 }
 
 func (m *machine) component(extra spec.Map[spec.Value[string]], base map[string]string) object {

@@ -8,6 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
+
+	"muster/internal/decode"
+	"muster/internal/spec"
+	"muster/profiles"
 )
 
 // objectsOf reads one of kubeadm's documents, by kind.
@@ -45,6 +49,70 @@ func TestKeptSwapPassesPreflight(t *testing.T) {
 			if diff := cmp.Diff(want, registration["ignorePreflightErrors"]); diff != "" {
 				t.Errorf("%s: %s ignores other checks (-want +got):\n%s", spec, kind, diff)
 			}
+		}
+	}
+}
+
+// mixed is a cluster whose control planes have different profiles.
+const mixed = `apiVersion: muster/v1
+kind: Cluster
+metadata: {name: k8s}
+spec:
+  kubernetes: {version: v1.34.11}
+  nodes:
+    - {name: cp1, role: control-plane, address: 10.0.0.1, profile: debian12-containerd}
+    - {name: cp2, role: control-plane, address: 10.0.0.2, profile: flatcar-containerd}
+    - {name: cp3, role: control-plane, address: 10.0.0.3, profile: debian12-containerd}
+`
+
+// TestOneClusterConfiguration: whichever control plane wins the lease and runs kubeadm init, the cluster is the same.
+func TestOneClusterConfiguration(t *testing.T) {
+	machines, problems := planned(t, mixed)
+	if len(problems) > 0 {
+		t.Fatalf("problems are %v", problems)
+	}
+	first := objectsOf(t, machines[0], initFile)
+	manager, _ := first["ClusterConfiguration"]["controllerManager"].(object)
+	want := object{"extraArgs": []any{object{"name": "flex-volume-plugin-dir", "value": "/opt/libexec/kubernetes/kubelet-plugins/volume/exec/"}}}
+	if diff := cmp.Diff(want, manager); diff != "" {
+		t.Errorf("the controller manager of %s differs (-want +got):\n%s", machines[0].Config.Name, diff)
+	}
+	for _, m := range machines[1:] {
+		other := objectsOf(t, m, initFile)
+		for _, kind := range []string{"ClusterConfiguration", "KubeletConfiguration", "KubeProxyConfiguration"} {
+			if diff := cmp.Diff(first[kind], other[kind]); diff != "" {
+				t.Errorf("%s of %s differs from that of %s:\n%s", kind, m.Config.Name, machines[0].Config.Name, diff)
+			}
+		}
+		if diff := cmp.Diff(contentsOf(t, machines[0], manifests+"/flannel.yaml"), contentsOf(t, m, manifests+"/flannel.yaml")); diff != "" {
+			t.Errorf("flannel of %s differs:\n%s", m.Config.Name, diff)
+		}
+	}
+}
+
+// TestProfilesThatCannotShareACluster: what holds for the whole cluster can follow one profile only.
+func TestProfilesThatCannotShareACluster(t *testing.T) {
+	other := func(p *profiles.Profile) {
+		p.ControllerManagerArgs.Entries = []decode.Entry[decode.Value[string]]{{Key: "flex-volume-plugin-dir", Value: spec.Value[string]{V: "/elsewhere", Set: true}}}
+		p.Paths.CNIBin.V = "/usr/lib/cni"
+	}
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"both": {mixed, []string{
+			"cluster.yaml:8:68: spec.nodes[1].profile: flex-volume-plugin-dir of kube-controller-manager is one for all control planes; profile flatcar-containerd needs /opt/libexec/kubernetes/kubelet-plugins/volume/exec/, and another profile /elsewhere; take profiles that agree, or set it in kubernetes.controllerManager.extraArgs",
+			"cluster.yaml:8:68: spec.nodes[1].profile: profile flatcar-containerd has CNI plugins in /opt/cni/bin, and profile debian12-containerd in /usr/lib/cni; take profiles whose paths.cniBin agree, or another pod network than flannel",
+		}},
+		"said in the spec": {strings.Replace(mixed, "v1.34.11}", "v1.34.11, controllerManager: {extraArgs: {flex-volume-plugin-dir: /mine}}}\n  cni: {none: {}}", 1), nil},
+	} {
+		_, problems := planned(t, c.text, other)
+		var got []string
+		for _, p := range problems {
+			got = append(got, p.String())
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: problems differ (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -61,10 +61,12 @@ func Build(in Input, problems *problem.List) []Machine {
 		return nil
 	}
 	targets := in.Cluster.Targets()
+	names, joined := clusterNames(in.Cluster), &sync.Map{}
+	args := controllerManagerArgs(in, targets, problems)
+	checkCNIBin(in, targets, problems)
 	if in.Only != nil {
 		targets = targets[*in.Only : *in.Only+1]
 	}
-	names, joined := clusterNames(in.Cluster), &sync.Map{}
 	out := make([]Machine, len(targets))
 	var all errgroup.Group // machines depend on nothing but themselves
 	all.SetLimit(runtime.GOMAXPROCS(0))
@@ -72,7 +74,7 @@ func Build(in Input, problems *problem.List) []Machine {
 		all.Go(func() error {
 			m := &machine{
 				Input: in, Target: target, problems: problems, version: version, names: names, authority: authority, joined: joined,
-				profile: in.Profiles[target.Profile.V],
+				profile: in.Profiles[target.Profile.V], controllerManagerArgs: args,
 			}
 			out[i] = Machine{Config: m.build(), Target: target, Profile: m.profile}
 			return nil
@@ -91,6 +93,8 @@ type machine struct {
 	names     names
 	authority *secrets.Authority
 	profile   *profiles.Profile
+	// controllerManagerArgs are what the control planes' profiles say of kube-controller-manager.
+	controllerManagerArgs map[string]string
 	// joined are the scripts that were put together so far, by what they are made of.
 	joined *sync.Map
 

@@ -13,8 +13,8 @@ import (
 	"muster/profiles"
 )
 
-// planned plans a spec that stands in a test, under a built-in profile.
-func planned(t *testing.T, text string) ([]Machine, []problem.Problem) {
+// planned plans a spec that stands in a test, under built-in profiles; change, if given, is made to debian12-containerd.
+func planned(t *testing.T, text string, change ...func(*profiles.Profile)) ([]Machine, []problem.Problem) {
 	t.Helper()
 	problems := problem.List{File: "cluster.yaml"}
 	cluster := &spec.Cluster{}
@@ -28,6 +28,9 @@ func planned(t *testing.T, text string) ([]Machine, []problem.Problem) {
 		}
 		loaded[name] = profiles.Read(data, name, &problems)
 		facts.Profiles[name] = spec.ProfileFacts{DefaultVersion: loaded[name].Kubernetes.Default.V}
+	}
+	for _, c := range change {
+		c(loaded["debian12-containerd"])
 	}
 	cluster.Default(facts)
 	machines := Build(Input{
