@@ -16,18 +16,38 @@ const MaxHosts = 100
 type names struct {
 	nodes         []spec.Node
 	controlPlanes []spec.Node
-	endpointHost  string
-	endpointPort  string
+	// kubelets are the networks that the nodes' addresses are from, and the addresses of nodes without a static network.
+	kubelets     []string
+	endpointHost string
+	endpointPort string
 	// endpointIsOurs is true where no DNS knows the endpoint and /etc/hosts has to.
 	endpointIsOurs bool
 }
 
-func clusterNames(c *spec.Cluster) names {
+func clusterNames(c *spec.Cluster, targets []spec.Target) names {
 	host, port, _ := net.SplitHostPort(c.Spec.Kubernetes.ControlPlaneEndpoint.V) // defaulted and validated
 	return names{
-		nodes: c.Spec.Nodes.Items, controlPlanes: c.ControlPlanes(), endpointHost: host, endpointPort: port,
+		nodes: c.Spec.Nodes.Items, controlPlanes: c.ControlPlanes(), kubelets: kubelets(targets), endpointHost: host, endpointPort: port,
 		endpointIsOurs: host == spec.OwnEndpointHost(c.Spec.Kubernetes.ClusterName.V),
 	}
+}
+
+func kubelets(targets []spec.Target) []string {
+	var out []string
+	seen := map[string]bool{"": true}
+	for _, t := range targets {
+		entry := ""
+		if prefix, static := t.StaticAddress(); static {
+			entry = prefix.Masked().String()
+		} else if t.Node != nil {
+			entry = t.Node.Address.V
+		}
+		if !seen[entry] {
+			seen[entry] = true
+			out = append(out, entry)
+		}
+	}
+	return out
 }
 
 // identity notes who the machine is.

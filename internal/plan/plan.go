@@ -61,7 +61,7 @@ func Build(in Input, problems *problem.List) []Machine {
 		return nil
 	}
 	targets := in.Cluster.Targets()
-	names, joined := clusterNames(in.Cluster), &sync.Map{}
+	names, joined := clusterNames(in.Cluster, targets), &sync.Map{}
 	args := controllerManagerArgs(in, targets, problems)
 	checkCNIBin(in, targets, problems)
 	if in.Only != nil {

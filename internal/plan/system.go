@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"muster/internal/node"
@@ -78,11 +79,11 @@ func (m *machine) proxy() {
 		m.conf.set("NO_PROXY", "")
 		return
 	}
-	without := strings.Join(m.withoutProxy(), ",")
-	m.conf.set("NO_PROXY", without)
+	without := m.withoutProxy()
+	m.conf.set("NO_PROXY", strings.Join(append(without, m.unlisted(without)...), ","))
 	var b strings.Builder
 	b.WriteString("[Service]\n")
-	for _, e := range []struct{ name, value string }{{"HTTP_PROXY", p.HTTP.V}, {"HTTPS_PROXY", p.HTTPS.V}, {"NO_PROXY", without}} {
+	for _, e := range []struct{ name, value string }{{"HTTP_PROXY", p.HTTP.V}, {"HTTPS_PROXY", p.HTTPS.V}, {"NO_PROXY", strings.Join(without, ",")}} {
 		if e.value != "" {
 			fmt.Fprintf(&b, "Environment=%s\n", unitQuote(e.name+"="+e.value))
 		}
@@ -105,6 +106,16 @@ func (m *machine) withoutProxy() []string {
 		}
 	}
 	return append(out, values(m.System.Proxy.No)...)
+}
+
+// unlisted are the kubelets that a control plane's list leaves out: kubeadm gives the proxy to the API server too, which
+// reaches all of them by address. The runtime does not, and older systemd takes no line of more than 2048 characters.
+func (m *machine) unlisted(list []string) []string {
+	if !m.IsControlPlane() {
+		return nil
+	}
+	listed := func(entry string) bool { return slices.Contains(list, entry) }
+	return slices.DeleteFunc(slices.Clone(m.names.kubelets), listed)
 }
 
 // unitQuote makes one word of a unit file's setting: systemd reads C escapes in double quotes, and % everywhere.

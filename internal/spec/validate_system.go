@@ -5,11 +5,15 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-var systemScopeRules = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy}
+var (
+	systemScopeRules  = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy}
+	systemTargetRules = []func(*validator, Target){ruleNoProxyNetwork}
+)
 
 // sysctlKey is a key as sysctl.d has it: dots between names, and slashes inside a name that holds dots.
 var sysctlKey = regexp.MustCompile(`^[a-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_/*-]+)+$`)
@@ -161,5 +165,21 @@ func ruleNoProxy(v *validator, s Scope) {
 			}
 			v.errorf(entry.At, instead, "%.70q is no name, address or network", entry.V)
 		}
+	}
+}
+
+// Rule: with a proxy, control planes know the network of the machines whose addresses stand nowhere: pools, and nodes
+// without an address (a warning).
+func ruleNoProxyNetwork(v *validator, t Target) {
+	p := t.System.Proxy
+	if !t.IsControlPlane() || !p.HTTP.Set && !p.HTTPS.Set {
+		return
+	}
+	network := func(entry Value[string]) bool { return entry.V == "*" || strings.Contains(entry.V, "/") }
+	static := func(t Target) bool { _, ok := t.StaticAddress(); return ok }
+	unknown := slices.IndexFunc(v.targets, func(t Target) bool { return t.Node == nil || !t.Node.Address.Known() })
+	if unknown >= 0 && !slices.ContainsFunc(p.No.Items, network) && !slices.ContainsFunc(v.targets, static) {
+		v.warnf(below(p.At, "no"), "write the network that it is from, such as no: [192.168.31.0/24]",
+			"API servers would ask the proxy for the kubelet of %s, whose address stands nowhere", v.targets[unknown].Name.V)
 	}
 }
