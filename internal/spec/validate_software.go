@@ -9,9 +9,9 @@ import (
 )
 
 var (
-	softwareScopeRules = []func(*validator, Scope){ruleRegistryMirror, ruleInsecureRegistry, ruleRuntimeMapping, ruleRuntimeOwned, ruleRepositoryName, ruleRepositoryTwice, ruleRepositoryURL,
+	softwareScopeRules = []func(*validator, Scope){ruleRegistryMirror, ruleInsecureRegistry, ruleInsecureRegistryTwice, ruleRuntimeMapping, ruleRuntimeOwned, ruleRepositoryName, ruleRepositoryTwice, ruleRepositoryURL,
 		ruleRepositorySuite, ruleRepositoryComponent, ruleKeyURL, ruleKeyFingerprint, rulePackageName, ruleArchivePlace, ruleArchivePath, ruleArchiveURL, ruleArchiveDigest}
-	softwareTargetRules = []func(*validator, Target){ruleRuntimeOfProfile, ruleFirewallManager, ruleRepositoriesUsed, ruleRepositoriesGiven, ruleRepositoryKeys, ruleGPGCheckOff,
+	softwareTargetRules = []func(*validator, Target){ruleRuntimeOfProfile, ruleInsecureDockerHub, ruleFirewallManager, ruleRepositoriesUsed, ruleRepositoriesGiven, ruleRepositoryKeys, ruleGPGCheckOff,
 		rulePreinstalled, rulePackagesOfProfile, ruleYumVariable}
 	softwareClusterRules = []func(*validator){ruleOneCNI, ruleFlannelVersion, ruleFlannelImage, ruleFlannelPluginImage, ruleManifests, ruleNginxImage, ruleBaseURL,
 		ruleDelivery, ruleDeliveryURL, ruleDeliveryDigest, ruleDeliveryMedia, ruleDeliveryArchitectures}
@@ -55,6 +55,29 @@ func ruleInsecureRegistry(v *validator, s Scope) {
 	}
 	check(s.Docker.InsecureRegistries, true)
 	check(s.Containerd.InsecureRegistries, false)
+}
+
+// Rule: a registry stands once in insecureRegistries.
+func ruleInsecureRegistryTwice(v *validator, s Scope) {
+	for _, list := range []List[Value[string]]{s.Docker.InsecureRegistries, s.Containerd.InsecureRegistries} {
+		seen := map[string]bool{}
+		for _, registry := range list.Items {
+			if registry.Set && seen[registry.V] {
+				v.errorf(registry.At, "keep one of the two", "the registry %s stands before it", registry.V)
+			}
+			seen[registry.V] = true
+		}
+	}
+}
+
+// Rule: docker.io does not stand in containerd.insecureRegistries beside registryMirrors, which say already how Docker Hub is
+// asked.
+func ruleInsecureDockerHub(v *validator, t Target) {
+	for _, registry := range t.Containerd.InsecureRegistries.Items {
+		if registry.V == "docker.io" && len(t.Containerd.RegistryMirrors.Items) > 0 {
+			v.errorf(registry.At, "leave it out; a mirror may have an http URL", "registryMirrors say how docker.io is asked")
+		}
+	}
 }
 
 // Rule: docker.daemon and containerd.config are mappings.
