@@ -53,6 +53,9 @@ func (m *machine) extraFiles() {
 		owner, group, _ := strings.Cut(f.Owner.V, ":")
 		switch {
 		case isURL(f.Source.V):
+			if m.taken(f.Path.V, f.Path.At) {
+				continue
+			}
 			paths, urls, digests = append(paths, f.Path.V), append(urls, f.Source.V), append(digests, f.SHA256.V)
 			modes, owners = append(modes, modeText(f.Mode.V)), append(owners, ownerText(owner, group))
 		case f.Source.Set:
@@ -64,9 +67,9 @@ func (m *machine) extraFiles() {
 			if sum := sha256.Sum256(data); f.SHA256.Set && hex.EncodeToString(sum[:]) != f.SHA256.V {
 				m.problems.Errorf(f.SHA256.At, "write "+hex.EncodeToString(sum[:])+", if the file is the one you mean", "%s has another digest", f.Source.V)
 			}
-			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, At: f.At})
+			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, At: f.Path.At})
 		default:
-			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: []byte(f.Contents.V), At: f.At})
+			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: []byte(f.Contents.V), At: f.Path.At})
 		}
 	}
 	for _, l := range []struct {

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -151,20 +152,25 @@ func (m *machine) build() node.Config {
 	return m.config
 }
 
-// file adds a file to the machine. One path has one author: a spec's file where muster or the profile puts one is a
-// problem at the spec's line, whichever was planned first.
+// file adds a file to the machine, unless its path is taken.
 func (m *machine) file(f node.File) {
-	for _, known := range m.config.Files {
-		if known.Path == f.Path {
-			at := f.At
-			if !at.Known() {
-				at = known.At
-			}
-			m.problems.Errorf(at, "say it in the field of the spec that the file comes from, or choose another path", "muster writes %s on %s itself", f.Path, m.Name.V)
-			return
-		}
+	if !m.taken(f.Path, f.At) {
+		m.config.Files = append(m.config.Files, f)
 	}
-	m.config.Files = append(m.config.Files, f)
+}
+
+// taken reports whether a path has an author already: it can have only one. A spec's file where muster or the profile puts
+// one is a problem at the spec's line, whichever was planned first, and the same problem on all machines that it is for.
+func (m *machine) taken(path string, at problem.At) bool {
+	i := slices.IndexFunc(m.config.Files, func(known node.File) bool { return known.Path == path })
+	if i < 0 && path != m.programPath() {
+		return false
+	}
+	if i >= 0 && !at.Known() {
+		at = m.config.Files[i].At
+	}
+	m.problems.Errorf(at, "say it in the field of the spec that the file comes from, or choose another path", "muster writes %s itself", path)
+	return true
 }
 
 // text adds a readable file with the usual mode.

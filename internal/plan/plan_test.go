@@ -62,10 +62,21 @@ func contentsOf(t *testing.T, m Machine, path string) string {
 	return ""
 }
 
+// TestOnePathHasOneAuthor: a spec's file where muster writes is one problem at its path, of however many machines it is.
 func TestOnePathHasOneAuthor(t *testing.T) {
-	_, problems := planned(t, small+"      files:\n        - {path: /etc/crictl.yaml, contents: mine}\n")
-	if len(problems) != 1 || problems[0].Line != 11 || !strings.Contains(problems[0].Message, "/etc/crictl.yaml") {
-		t.Errorf("problems are %v", problems)
+	const several = small + "    - {name: cp2, role: control-plane, address: 10.0.0.2}\n    - {name: w1, role: worker}\n"
+	const says = "muster writes %s itself; say it in the field of the spec that the file comes from, or choose another path"
+	for file, path := range map[string]string{
+		"{path: /etc/crictl.yaml, contents: mine}":                                              "/etc/crictl.yaml",
+		"{path: /etc/crictl.yaml, source: \"https://files.example.com/x\", sha256: \"0\"}":      "/etc/crictl.yaml",
+		"{path: /usr/local/bin/rendezvous, source: ./mine}":                                     "/usr/local/bin/rendezvous",
+		"{path: /etc/systemd/network/50-muster-flannel.link, contents: instead of the profile}": "/etc/systemd/network/50-muster-flannel.link",
+	} {
+		_, problems := planned(t, several+"  files:\n    - "+file+"\n")
+		want := "cluster.yaml:13:14: spec.files[0].path: " + fmt.Sprintf(says, path)
+		if len(problems) != 1 || problems[0].String() != want {
+			t.Errorf("problems are %v, want\n%s", problems, want)
+		}
 	}
 }
 

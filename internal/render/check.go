@@ -69,7 +69,7 @@ func cleanPath(p string) bool {
 
 // checkFiles checks everything that is written to a path: files, and programs, which differ from them in how they arrive.
 func checkFiles(cfg node.Config, refused *problem.List) {
-	written := map[string]bool{}
+	written := map[string]problem.At{}
 	for _, f := range cfg.Files {
 		if !checkPath(cfg, f.Path, f.At, written, refused) {
 			continue
@@ -97,13 +97,14 @@ func checkFiles(cfg node.Config, refused *problem.List) {
 
 // checkPath reports whether a path is one at all, and refuses those that something else is written to. It adds the path
 // to written.
-func checkPath(cfg node.Config, p string, at problem.At, written map[string]bool, refused *problem.List) bool {
+func checkPath(cfg node.Config, p string, at problem.At, written map[string]problem.At, refused *problem.List) bool {
+	before, twice := written[p]
 	switch {
 	case !cleanPath(p):
 		refused.Errorf(at, "write an absolute path of printable ASCII characters without . and .. in it", "%q is no path of a file", p)
 		return false
-	case written[p]:
-		refused.Errorf(at, "write it once", "%s is written twice", p)
+	case twice:
+		refused.Errorf(withLine(at, before), "write it once", "%s is written twice", p)
 	case p == "/etc/hostname" && cfg.Hostname != "":
 		refused.Errorf(at, "leave the file out", "%s is written from the hostname", p)
 	case strings.HasPrefix(p, unitFolder):
@@ -113,15 +114,23 @@ func checkPath(cfg node.Config, p string, at problem.At, written map[string]bool
 	case slices.ContainsFunc(notKept, func(folder string) bool { return strings.HasPrefix(p, folder) }):
 		refused.Errorf(at, "write it to a folder that is kept", "%s does not stay on the disk", p)
 	}
-	written[p] = true
+	written[p] = at
 	return true
 }
 
+// withLine is the place of two that a line of the spec holds: what stands there is what can be mended.
+func withLine(at, other problem.At) problem.At {
+	if at.Known() {
+		return at
+	}
+	return other
+}
+
 // checkFolders refuses a path below another one that is written.
-func checkFolders(p string, at problem.At, written map[string]bool, refused *problem.List) {
+func checkFolders(p string, at problem.At, written map[string]problem.At, refused *problem.List) {
 	for folder := path.Dir(p); folder != "/" && folder != "."; folder = path.Dir(folder) {
-		if written[folder] {
-			refused.Errorf(at, "rename one of them", "%s lies in %s, which is a file", p, folder)
+		if above, isFile := written[folder]; isFile {
+			refused.Errorf(withLine(at, above), "rename one of them", "%s lies in %s, which is a file", p, folder)
 		}
 	}
 }

@@ -58,23 +58,31 @@ func TestRefused(t *testing.T) {
 		change  func(*node.Config)
 		want    string
 	}{
-		"instance-id with a slash":     {all, whole(func(c *node.Config) { c.InstanceID = "../x" }), "instance-id"},
-		"no instance-id":               {all, whole(func(c *node.Config) { c.InstanceID = "" }), "instance-id"},
-		"hostname of a pool":           {all, whole(func(c *node.Config) { c.Pool = true }), "all its machines"},
-		"hostname with a newline":      {all, whole(func(c *node.Config) { c.Hostname = "a\nb" }), `"a\nb" is no hostname`},
-		"hostname of 65":               {all, whole(func(c *node.Config) { c.Hostname = strings.Repeat("a", 65) }), "is no hostname"},
-		"no done file":                 {all, whole(func(c *node.Config) { c.Done = "" }), "when all is done"},
-		"start that is not there":      {all, whole(func(c *node.Config) { c.Start = "other.target" }), "other.target"},
-		"no start":                     {all, whole(func(c *node.Config) { c.Start = "" }), "first unit"},
-		"file with a newline":          {all, file(node.File{Path: "/etc/a\nb"}), `"/etc/a\nb"`},
-		"file with a dot-dot":          {all, file(node.File{Path: "/etc/../a"}), "no path of a file"},
-		"file that is relative":        {all, file(node.File{Path: "etc/a"}), "no path of a file"},
-		"file that is a folder":        {all, file(node.File{Path: "/etc/a/"}), "no path of a file"},
-		"file beyond ASCII":            {all, file(node.File{Path: "/etc/é"}), "no path of a file"},
-		"file that ends in a blank":    {all, file(node.File{Path: "/etc/a "}), "no path of a file"},
-		"root as a file":               {all, file(node.File{Path: "/"}), "no path of a file"},
-		"file twice":                   {all, file(node.File{Path: "/etc/empty"}), "twice"},
-		"file in a file":               {all, file(node.File{Path: "/etc/empty/a"}), "which is a file"},
+		"instance-id with a slash":  {all, whole(func(c *node.Config) { c.InstanceID = "../x" }), "instance-id"},
+		"no instance-id":            {all, whole(func(c *node.Config) { c.InstanceID = "" }), "instance-id"},
+		"hostname of a pool":        {all, whole(func(c *node.Config) { c.Pool = true }), "all its machines"},
+		"hostname with a newline":   {all, whole(func(c *node.Config) { c.Hostname = "a\nb" }), `"a\nb" is no hostname`},
+		"hostname of 65":            {all, whole(func(c *node.Config) { c.Hostname = strings.Repeat("a", 65) }), "is no hostname"},
+		"no done file":              {all, whole(func(c *node.Config) { c.Done = "" }), "when all is done"},
+		"start that is not there":   {all, whole(func(c *node.Config) { c.Start = "other.target" }), "other.target"},
+		"no start":                  {all, whole(func(c *node.Config) { c.Start = "" }), "first unit"},
+		"file with a newline":       {all, file(node.File{Path: "/etc/a\nb"}), `"/etc/a\nb"`},
+		"file with a dot-dot":       {all, file(node.File{Path: "/etc/../a"}), "no path of a file"},
+		"file that is relative":     {all, file(node.File{Path: "etc/a"}), "no path of a file"},
+		"file that is a folder":     {all, file(node.File{Path: "/etc/a/"}), "no path of a file"},
+		"file beyond ASCII":         {all, file(node.File{Path: "/etc/é"}), "no path of a file"},
+		"file that ends in a blank": {all, file(node.File{Path: "/etc/a "}), "no path of a file"},
+		"root as a file":            {all, file(node.File{Path: "/"}), "no path of a file"},
+		"file twice":                {all, file(node.File{Path: "/etc/empty"}), "twice"},
+		"file in a file":            {all, file(node.File{Path: "/etc/empty/a"}), "which is a file"},
+		"file where muster writes": {all, func(c *node.Config) {
+			c.Files[0].At = here
+			c.Files = append(c.Files, node.File{Path: c.Files[0].Path})
+		}, "twice"},
+		"file where muster's lies": {all, func(c *node.Config) {
+			c.Files[0].At = here
+			c.Files = append(c.Files, node.File{Path: c.Files[0].Path + "/a"})
+		}, "which is a file"},
 		"file of the hostname":         {all, file(node.File{Path: "/etc/hostname"}), "written from the hostname"},
 		"file that is a unit":          {all, file(node.File{Path: "/etc/systemd/system/a.service"}), "write it as a unit"},
 		"file of the network":          {all, file(node.File{Path: "/etc/systemd/network/20-muster-ens33.network"}), "the network is written to"},
