@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
@@ -103,14 +104,9 @@ func mode(text string) fs.FileMode {
 	return m
 }
 
+// ownerText is a file's owner as chown has it, with root where nothing is said, as in documents.
 func ownerText(owner, group string) string {
-	if owner == "" {
-		owner = "root"
-	}
-	if group == "" {
-		group = owner
-	}
-	return owner + ":" + group
+	return cmp.Or(owner, "root") + ":" + cmp.Or(group, "root")
 }
 
 func enabled(set, value bool) *bool {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,25 @@ func TestOnePathHasOneAuthor(t *testing.T) {
 		want := "cluster.yaml:13:14: spec.files[0].path: " + fmt.Sprintf(says, path)
 		if len(problems) != 1 || problems[0].String() != want {
 			t.Errorf("problems are %v, want\n%s", problems, want)
+		}
+	}
+}
+
+// TestOwnersOfFiles: an owner without a group is the same for a file that is embedded and one that is fetched.
+func TestOwnersOfFiles(t *testing.T) {
+	for owner, want := range map[string]string{"": "root:root", ", owner: admin": "admin:root", ", owner: \"admin:wheel\"": "admin:wheel"} {
+		machines, problems := planned(t, small+"      files:\n        - {path: /opt/here, contents: x"+owner+"}\n"+
+			"        - {path: /opt/there, source: \"https://files.example.com/x\""+owner+"}\n")
+		if len(problems) > 0 {
+			t.Fatalf("%s: problems are %v", owner, problems)
+		}
+		i := slices.IndexFunc(machines[0].Config.Files, func(f node.File) bool { return f.Path == "/opt/here" })
+		here := machines[0].Config.Files[i]
+		if got := ownerText(here.Owner, here.Group); got != want {
+			t.Errorf("%s: the embedded file is %s's, want %s", owner, got, want)
+		}
+		if conf := contentsOf(t, machines[0], confFile); !strings.Contains(conf, "\nDOWNLOAD_OWNERS=("+want+")\n") {
+			t.Errorf("%s: the fetched file is not %s's:\n%s", owner, want, conf)
 		}
 	}
 }

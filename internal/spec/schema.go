@@ -545,7 +545,7 @@ type File struct {
 	Path Value[string] `yaml:"path" required:"true" example:"/etc/motd"`
 	// Mode is the file's mode in octal, quoted.
 	Mode Value[string] `yaml:"mode" example:"\"0644\""`
-	// Owner is the file's USER or USER:GROUP.
+	// Owner is the file's USER or USER:GROUP; the user and the group are root where they are not said.
 	Owner Value[string] `yaml:"owner" example:"root:root"`
 	// Contents is what the file holds.
 	Contents Value[string] `yaml:"contents" example:"hello" text:"any" empty:"true"`
