@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +18,7 @@ import (
 	"muster/internal/plan"
 	"muster/internal/problem"
 	"muster/internal/render"
+	"muster/internal/spec"
 )
 
 // documents encodes every machine and adds what people and boot media need beside the document.
@@ -142,25 +145,30 @@ func (g *generator) readable(folder string, c node.Config) {
 	}
 }
 
-// limits are the sizes of user data in bytes that platforms take, by their documentation: EC2 16 KiB before base64, OpenStack
-// 64 KiB after base64, Azure 64 KiB before base64, GCE 256 KiB a metadata value, vSphere (guestinfo) 64 KiB.
-var limits = map[string]int{"ec2": 16 << 10, "openstack": 65535 / 4 * 3, "azure": 64 << 10, "gce": 256 << 10, "vsphere": 64 << 10}
-
 // checkSize refuses a document that the machine's platform would refuse.
 func (g *generator) checkSize(m plan.Machine, doc render.Document) {
-	platform := m.Target.Platform
-	limit, limited := limits[platform.V]
-	instead := "move large files to a URL (files[].source with sha256)"
+	platform, size := m.Target.Platform, len(doc.Files[0].Data)
+	if m.Config.Limit > 0 && size > m.Config.Limit {
+		g.problems.Errorf(nearest(platform.At, m.Config.At), smaller(m),
+			"the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, m.Config.Limit)
+	}
+}
+
+// smaller tells what can be left out of a document, and what can be done where that is nothing or too little.
+func smaller(m plan.Machine) string {
+	var ways []string
 	if len(m.Config.Programs) > 0 {
-		instead = "let it fetch the rendezvous (rendezvous: {delivery: url}), and " + instead
+		ways = append(ways, "let it fetch the rendezvous (rendezvous: {delivery: url})")
 	}
-	if size := len(doc.Files[0].Data); limited && size > limit {
-		g.problems.Add(problem.Problem{
-			Severity: problem.Error, At: nearest(platform.At, m.Config.At),
-			Message: fmt.Sprintf("the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, limit),
-			Instead: instead,
-		})
+	if slices.ContainsFunc(m.Target.Files.Items, func(f spec.File) bool { return !strings.Contains(f.Source.V, "://") }) {
+		ways = append(ways, "move large files to a URL (files[].source with sha256)")
 	}
+	fetching := map[string]string{render.CloudInit: "#include", render.Ignition: "ignition.config.replace"}[m.Profile.Format.V]
+	elsewhere := "write platform: none, and give " + m.Target.Platform.V + " user data that fetches the document from a URL which nobody else can read (" + fetching + ")"
+	if len(ways) == 0 {
+		return "nothing in it can be left out: " + elsewhere
+	}
+	return strings.Join(ways, ", and ") + "; or " + elsewhere
 }
 
 // nearest is the first place that a line of the spec holds.

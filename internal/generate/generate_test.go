@@ -3,9 +3,11 @@ package generate
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"muster/internal/outdir"
 	"muster/internal/problem"
 )
 
@@ -61,6 +63,51 @@ func TestLateProblemsStandAtTheLineOfTheSpec(t *testing.T) {
 				t.Errorf("got %v\nwant line %d, path %s, and %q", p, c.line, c.path, c.says)
 			}
 		})
+	}
+}
+
+// delivery is how control planes get a program that no document holds.
+const delivery = `{delivery: url, url: "https://files.example.com/rendezvous", sha256: "aa8bd2f0b1ba7a1af3b5e5b2fb2e3b1bb6a0d2ef4a3a6f8c8f2ea0a7d2d1b8a5"}`
+
+const small = `apiVersion: muster/v1
+kind: Cluster
+metadata: {name: k8s}
+spec:
+  profile: debian12-containerd
+  platform: ec2
+  rendezvous: ` + delivery + `
+  users: [{name: admin, sshAuthorizedKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Ht8Z3j6yDWPBHQtOp/R9rjWvfMYo3MSA/K6q8D86r admin@example.com]}]
+  nodes: [{name: cp1, role: control-plane, address: 10.0.0.1}]
+`
+
+// TestPlatformsTakeDocuments: a control plane fits into the user data of EC2 as bare gzip, and of others as text. Where it
+// does not, the advice is what can be done.
+func TestPlatformsTakeDocuments(t *testing.T) {
+	const gzip, message = "\x1f\x8b", "MIME-Version: 1.0\nContent-Type: application/gzip\n"
+	const elsewhere = "write platform: none, and give ec2 user data that fetches the document from a URL which nobody else can read "
+	files := "files: [{path: /opt/x, contents: " + noise(20000) + "}]\n  nodes:"
+	for name, c := range map[string]struct{ old, new, begins, instead string }{
+		"ec2":                      {"", "", gzip, ""},
+		"openstack":                {"ec2", "openstack", message, ""},
+		"ec2, Ignition":            {"debian12", "flatcar", "", "nothing in it can be left out: " + elsewhere + "(ignition.config.replace)"},
+		"ec2, with a file":         {"nodes:", files, "", "move large files to a URL (files[].source with sha256); or " + elsewhere + "(#include)"},
+		"ec2, with the rendezvous": {delivery, "{delivery: embed}", "", "let it fetch the rendezvous (rendezvous: {delivery: url}); or " + elsewhere + "(#include)"},
+	} {
+		result, problems := run(t, strings.Replace(small, c.old, c.new, 1))
+		problems = slices.DeleteFunc(problems, func(p problem.Problem) bool { return p.Severity != problem.Error })
+		switch {
+		case c.instead != "":
+			if len(problems) != 1 || problems[0].Path != "spec.platform" || problems[0].Instead != c.instead {
+				t.Errorf("%s: problems are %v, want one that says\n%s", name, problems, c.instead)
+			}
+		case len(problems) > 0:
+			t.Errorf("%s: problems are %v", name, problems)
+		default:
+			i := slices.IndexFunc(result.Tree, func(f outdir.File) bool { return f.Path == "nodes/cp1/user-data" })
+			if data := result.Tree[i].Bytes(); !strings.HasPrefix(string(data), c.begins) {
+				t.Errorf("%s: user-data begins with %q", name, data[:60])
+			}
+		}
 	}
 }
 

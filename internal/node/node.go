@@ -33,6 +33,11 @@ type Config struct {
 	// Done is the path of a file that stands once the machine has finished: nothing is repaired after that.
 	Done string
 
+	// Limit is how many bytes of user data the machine's platform takes; 0 is any number.
+	Limit int
+	// Binary is true where the platform takes user data that is no text.
+	Binary bool
+
 	// At is the place of the node or pool in the spec.
 	At problem.At
 }

@@ -119,12 +119,17 @@ const (
 	modulesFile   = "/etc/modules-load.d/kubernetes.conf"
 )
 
+// userDataLimits are the sizes of user data in bytes that platforms take, by their documentation: EC2 16 KiB before base64,
+// OpenStack 64 KiB after base64, Azure 64 KiB before base64, GCE 256 KiB a metadata value, vSphere (guestinfo) 64 KiB.
+var userDataLimits = map[string]int{"ec2": 16 << 10, "openstack": 65535 / 4 * 3, "azure": 64 << 10, "gce": 256 << 10, "vsphere": 64 << 10}
+
 // build plans the machine part by part; the parts are independent of each other but for what they note in conf.
 func (m *machine) build() node.Config {
 	m.config = node.Config{
 		Name: m.Name.V, Pool: m.Pool != nil, At: m.At,
 		InstanceID: m.Cluster.Metadata.Name.V + "." + m.Name.V,
 		Start:      "muster.target", Done: doneFile,
+		Limit: userDataLimits[m.Platform.V], Binary: m.Platform.V == "ec2",
 	}
 	if m.Node != nil {
 		m.config.Hostname = m.Name.V

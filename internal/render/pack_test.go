@@ -58,6 +58,49 @@ func TestLargeDocumentsAreCompressed(t *testing.T) {
 	}
 }
 
+// TestBareGzipWherePackedIsTooLarge: a platform that takes any bytes, but too few for base64, gets compressed bytes, which
+// cloud-init unpacks from wherever it has user-data. Nobody else gets them.
+func TestBareGzipWherePackedIsTooLarge(t *testing.T) {
+	encode := func(change func(*node.Config)) []byte {
+		cfg := large()
+		change(&cfg)
+		return data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData)
+	}
+	packed := encode(func(*node.Config) {})
+	for name, change := range map[string]func(*node.Config){
+		"text only": func(c *node.Config) { c.Limit = len(packed) - 1 },
+		"fits":      func(c *node.Config) { c.Limit, c.Binary = len(packed), true },
+		"with a program": func(c *node.Config) {
+			c.Limit, c.Binary, c.Programs = len(packed)-1, true, []node.Program{pack([]byte("a program"))}
+		},
+	} {
+		if doc := encode(change); !bytes.HasPrefix(doc, []byte("MIME-Version: ")) {
+			t.Errorf("%s: user-data begins with %q", name, doc[:20])
+		}
+	}
+	bare := encode(func(c *node.Config) { c.Limit, c.Binary = len(packed)-1, true })
+	if len(bare) > len(packed)*3/4 || !bytes.HasPrefix(bare, []byte("\x1f\x8b")) {
+		t.Fatalf("%d bytes in place of %d begin with %q", len(bare), len(packed), bare[:20])
+	}
+	want, got := consumer.CloudInitSchema(t, packed), consumer.CloudInitSchema(t, bare)
+	if len(got) != 1 || len(want) != 1 || !bytes.Equal(got[0].Content, want[0].Content) {
+		t.Errorf("cloud-init sees %d parts, or another one", len(got))
+	}
+	root := t.TempDir()
+	consumer.CloudInitApply(t, bare, root)
+	file := large().Files[len(large().Files)-1]
+	if written, err := os.ReadFile(filepath.Join(root, file.Path)); err != nil || !bytes.Equal(written, file.Contents) {
+		t.Errorf("the large file arrived with %d bytes, %v", len(written), err)
+	}
+	doc := mustEncode(t, render.CloudInit, render.Butane{}, large())
+	for _, bad := range [][]byte{bare[:len(bare)/2], append(bytes.Clone(bare), 0), append(bytes.Clone(bare), bare...)} {
+		doc.Files[0].Data = bad
+		if _, err := render.ReadBack(render.CloudInit, doc); err == nil {
+			t.Errorf("%d bytes in place of %d were read", len(bad), len(bare))
+		}
+	}
+}
+
 // TestIncompressibleDocumentStaysReadable guards against compressing what only grows by it.
 func TestIncompressibleDocumentStaysReadable(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))

@@ -69,7 +69,7 @@ type Spec struct {
 type Machine struct {
 	// Profile is the operating system and runtime: a built-in profile's name, or a path that starts with ./ or ../ or / and ends in .yaml.
 	Profile Value[string] `yaml:"profile" example:"debian12-containerd"`
-	// Platform is where the machines run; it sets the limits that documents must keep.
+	// Platform is where the machines run; it sets the limits that documents must keep: 16 KiB on ec2, 48 KiB on openstack, 64 KiB on azure and vsphere, 256 KiB on gce, and none elsewhere. No document that embeds the rendezvous fits; with delivery url control planes fit everywhere, but on ec2 only with cloud-init, as user-data of compressed bytes (aws ec2 run-instances --user-data fileb://user-data).
 	Platform Value[string] `yaml:"platform" enum:"none,ec2,openstack,gce,azure,vsphere,proxmox,libvirt,metal" example:"libvirt"`
 	// Architecture is the machine's processor, by Go's and Debian's name; control planes need it for the program of the rendezvous.
 	Architecture Value[string] `yaml:"architecture" enum:"amd64,arm64" example:"arm64"`

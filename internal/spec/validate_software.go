@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -472,7 +473,11 @@ func ruleDelivery(v *validator) {
 	}
 }
 
-// Rule: delivery media is for control planes that boot from a medium of muster's: with cloud-init, and not over the network.
+// withoutMedium are platforms that give a machine user data and no medium of the user's.
+var withoutMedium = []string{"ec2", "gce", "azure"}
+
+// Rule: delivery media is for control planes that boot from a medium of muster's: with cloud-init, not over the network, and
+// not on ec2, gce or azure.
 func ruleDeliveryMedia(v *validator) {
 	r := v.Spec.Rendezvous
 	if r.Delivery.V != "media" || !r.Delivery.Known() {
@@ -484,6 +489,9 @@ func ruleDeliveryMedia(v *validator) {
 		case !t.IsControlPlane() || !known:
 		case profile.Format != "cloud-init":
 			v.errorf(r.Delivery.At, "write embed or url", "%s boots with %s and has no medium to take the program from", t.Name.V, profile.Format)
+			return
+		case slices.Contains(withoutMedium, t.Platform.V):
+			v.errorf(r.Delivery.At, "write url", "%s runs on %s and has no medium to take the program from", t.Name.V, t.Platform.V)
 			return
 		case v.Spec.PXE.BaseURL.Set && t.Node != nil && t.Node.MAC.Set:
 			v.errorf(r.Delivery.At, "write embed or url", "%s boots over the network and has no medium to take the program from", t.Name.V)

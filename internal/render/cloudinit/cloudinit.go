@@ -66,7 +66,9 @@ func Encode(cfg node.Config, refused *problem.List) (Documents, error) {
 	return docs, nil
 }
 
-// encodeConfiguration returns user-data with texts as they are, or packed where that is too large for some platform.
+// encodeConfiguration returns user-data with texts as they are, or packed where that is too large for some platform. Only
+// where packed user-data is too large for the machine's own platform, and that takes any bytes, it is bare gzip: base64
+// costs a third.
 func encodeConfiguration(cfg node.Config) ([]byte, error) {
 	readable, shared, err := userDataOf(cfg).marshal()
 	if err != nil {
@@ -75,10 +77,15 @@ func encodeConfiguration(cfg node.Config) ([]byte, error) {
 	if len(readable) <= payload.Limit {
 		return readable, nil
 	}
-	if packed := pack(readable, shared); len(packed) < len(readable) {
+	compressed := payload.Gzip(readable, shared)
+	switch packed := pack(compressed); {
+	case cfg.Binary && len(packed) > cfg.Limit && len(cfg.Programs) == 0: // a program makes a MIME message, which is text
+		return compressed, nil
+	case len(packed) < len(readable):
 		return packed, nil
+	default:
+		return readable, nil
 	}
-	return readable, nil
 }
 
 // refuse reports what Ignition can express and cloud-init cannot.

@@ -10,7 +10,8 @@ import (
 )
 
 // packedHeader makes cloud-init, from long before 19.4 on, unpack user-data that is compressed: a MIME message of one
-// part. Compressed bytes alone would do for cloud-init as well, but not for tools that take user-data for text.
+// part. Compressed bytes alone do for cloud-init as well (convert_string tries gzip on all user-data), but not for tools and
+// platforms that take user-data for text.
 const packedHeader = "MIME-Version: 1.0\nContent-Type: " + packedType + "\nContent-Transfer-Encoding: base64\n\n"
 
 const packedType = "application/gzip"
@@ -18,13 +19,11 @@ const packedType = "application/gzip"
 // mimeLine is the most characters of a line of base64 in a MIME message (RFC 2045, 6.8).
 const mimeLine = 76
 
-// pack compresses user-data as a whole. That beats compressing its files one by one: machines' files resemble each other
-// and base64 is paid for once. The files are to be in userData as they are, wherever they can; shared is as for
-// payload.Gzip.
-func pack(userData []byte, shared int) []byte {
-	packed := payload.Gzip(userData, shared)
-	out := append(make([]byte, 0, len(packedHeader)+len(packed)*3/2), packedHeader...)
-	return appendLines(out, packed)
+// pack makes a message of user-data that is compressed as a whole. That beats compressing its files one by one: machines'
+// files resemble each other and base64 is paid for once. The files are to be in user-data as they are, wherever they can.
+func pack(compressed []byte) []byte {
+	out := append(make([]byte, 0, len(packedHeader)+len(compressed)*3/2), packedHeader...)
+	return appendLines(out, compressed)
 }
 
 // appendLines appends data in lines of base64.
@@ -35,8 +34,14 @@ func appendLines(to, data []byte) []byte {
 	return to
 }
 
-// unpack is the inverse of pack, and returns user-data that is not packed as it is.
+// gzipMagic begins compressed bytes (RFC 1952, 2.3.1), and no text.
+const gzipMagic = "\x1f\x8b"
+
+// unpack returns the user-data that was compressed, packed or bare, and user-data that was not as it is.
 func unpack(userData []byte) ([]byte, error) {
+	if bytes.HasPrefix(userData, []byte(gzipMagic)) {
+		return payload.Gunzip(userData)
+	}
 	body, isPacked := bytes.CutPrefix(userData, []byte(packedHeader))
 	if !isPacked {
 		return userData, nil
