@@ -146,7 +146,7 @@ type Kubernetes struct {
 	ClusterName Value[string] `yaml:"clusterName" example:"k8s"`
 	// ImageRepository is the registry that the control plane's images and the pause image come from.
 	ImageRepository Value[string] `yaml:"imageRepository" example:"registry.aliyuncs.com/google_containers"`
-	// ControlPlaneEndpoint is the stable HOST or HOST:PORT of the API server; api.<clusterName>.muster by default, which every machine finds in /etc/hosts.
+	// ControlPlaneEndpoint is the stable HOST or HOST:PORT of the API server, such as that of a balancer of yours, which passes this port on to the control planes from before the first boot; api.<clusterName>.muster by default, which every machine finds in /etc/hosts.
 	ControlPlaneEndpoint Value[string] `yaml:"controlPlaneEndpoint" example:"k8s.example.com:6443"`
 	// CertificatesDir is where kubeadm keeps certificates on a control plane.
 	CertificatesDir Value[string] `yaml:"certificatesDir" example:"/etc/kubernetes/pki"`
@@ -280,7 +280,7 @@ type Rendezvous struct {
 	At
 	// Delivery is how the rendezvous program gets to control planes: in their document, as a file on the boot medium, or from a URL.
 	Delivery Value[string] `yaml:"delivery" enum:"embed,media,url" example:"embed"`
-	// URL is where control planes fetch the program, with delivery url.
+	// URL is where control planes fetch the program, with delivery url: gen writes it to rendezvous/ of the output folder, for you to serve.
 	URL Value[string] `yaml:"url" example:"https://files.example.com/rendezvous-amd64"`
 	// SHA256 is the program's digest, with delivery url.
 	SHA256 Value[string] `yaml:"sha256" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
@@ -365,7 +365,7 @@ type Registries struct {
 // Network is a machine's static network.
 type Network struct {
 	At
-	// Interface is the network interface's name.
+	// Interface is the network interface's name as the machine has it: often enp1s0 under libvirt, ens18 under Proxmox, ens192 under VMware. Where you do not know it, leave it out and give each node its mac.
 	Interface Value[string] `yaml:"interface" example:"ens33"`
 	// Netmask is the node network's mask in dotted form.
 	Netmask Value[string] `yaml:"netmask" example:"255.255.255.0"`
