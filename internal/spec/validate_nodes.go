@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	nodeTargetRules = []func(*validator, Target){ruleNodeName, ruleHostnameLength, rulePoolName, ruleAliasName, ruleMACSyntax, ruleMACUnicast,
+	nodeTargetRules = []func(*validator, Target){ruleNodeName, ruleNodeNameLength, rulePoolName, ruleAliasName, ruleMACSyntax, ruleMACUnicast,
 		ruleDisk, ruleDiskNetBoot, ruleProfileNamed, ruleProfileKnown, rulePoolSize, rulePoolEnd, rulePoolNetwork, ruleLabelKey, ruleLabelValue,
 		ruleKubeletLabel, ruleTaintKey, ruleTaintValue, ruleTaintTwice}
 	nodeClusterRules = []func(*validator){ruleClusterName, ruleSomeNode, ruleSomeControlPlane, ruleEvenControlPlanes, ruleNameTwice, ruleMACTwice, ruleEndpointName}
@@ -28,7 +28,8 @@ var (
 const (
 	maxLabel     = 63
 	maxSubdomain = 253
-	maxHostname  = 64 // HOST_NAME_MAX of Linux
+	// maxNodeName is less than Linux's hostnames have (64): the kubelet makes a label of the name.
+	maxNodeName = 63
 )
 
 // isSubdomain reports whether a name is a DNS-1123 subdomain: labels with dots between them.
@@ -110,10 +111,10 @@ func ruleNodeName(v *validator, t Target) {
 	}
 }
 
-// Rule: a node's name fits into a Linux hostname.
-func ruleHostnameLength(v *validator, t Target) {
-	if t.Node != nil && len(t.Name.V) > maxHostname {
-		v.errorf(t.Name.At, "write a shorter name", "a hostname has at most %d characters, this has %d", maxHostname, len(t.Name.V))
+// Rule: a node's name fits into a Linux hostname and into the value of the label kubernetes.io/hostname.
+func ruleNodeNameLength(v *validator, t Target) {
+	if t.Node != nil && len(t.Name.V) > maxNodeName {
+		v.errorf(t.Name.At, "write a shorter name", "a node's name becomes the label kubernetes.io/hostname and has at most %d characters, this has %d", maxNodeName, len(t.Name.V))
 	}
 }
 
