@@ -1,13 +1,17 @@
 package spec
 
 import (
+	_ "embed"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"muster/internal/problem"
 )
 
 var (
@@ -77,13 +81,39 @@ func ruleModuleTwice(v *validator, s Scope) {
 	}
 }
 
+// timezoneName is what an editor can check: ruleTimezone knows the names themselves.
 var timezoneName = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){0,2}$`)
+
+// timezones are the names of the tz database that Go brings. time.LoadLocation is not asked: it looks at the files of the
+// machine that gen runs on first, so one spec would be right here and wrong there, and it cannot tell what was meant.
+var timezones = strings.Fields(timezonesFile)
+
+//go:embed timezones.txt
+var timezonesFile string
 
 // Rule: a timezone is a name of the tz database, such as Asia/Shanghai or UTC.
 func ruleTimezone(v *validator, s Scope) {
-	if zone := s.System.Timezone; zone.Set && !timezoneName.MatchString(zone.V) {
-		v.errorf(zone.At, "write Area/City, such as Asia/Shanghai, or UTC", "%.70q is no name of the tz database", zone.V)
+	zone := s.System.Timezone
+	if !zone.Set || slices.Contains(timezones, zone.V) {
+		return
 	}
+	instead := "write Area/City, such as Asia/Shanghai, or UTC"
+	if near := nearestTimezone(zone.V); near != "" {
+		instead = "did you mean " + near + "?"
+	}
+	v.errorf(zone.At, instead, "%.70q is no name of the tz database", zone.V)
+}
+
+// nearestTimezone compares the cities alone: a common area would make every pair of short names near.
+func nearestTimezone(name string) string {
+	var cities []string
+	for _, zone := range timezones {
+		cities = append(cities, path.Base(zone))
+	}
+	if city := problem.Nearest(path.Base(name), cities); city != "" {
+		return timezones[slices.Index(cities, city)]
+	}
+	return ""
 }
 
 // validIP reports whether a text is an IP address without a zone.
