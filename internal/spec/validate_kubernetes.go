@@ -225,23 +225,47 @@ func ruleProxyScheduler(v *validator) {
 	}
 }
 
-// kubeadmGates are kubeadm's own feature gates, with the first minor version without them; 0 where it is still there
-// (cmd/kubeadm/app/features of the releases).
-var kubeadmGates = map[string]int{
-	"CoreDNS": 22, "IPv6DualStack": 0, "PublicKeysECDSA": 37, "RootlessControlPlane": 0, "UnversionedKubeletConfigMap": 26, "EtcdLearnerMode": 34,
-	"UpgradeAddonsBeforeControlPlane": 34, "WaitForAllControlPlaneComponents": 35, "ControlPlaneKubeletLocalMode": 36, "NodeLocalCRISocket": 37,
+// kubeadmGates are kubeadm's own feature gates, with the first minor version that takes them and the first that no longer
+// does; 0 where all do (cmd/kubeadm/app/features of the releases from 1.15 to 1.37). CoreDNS, which 1.15 to 1.17 name, is
+// deprecated there, and up to 1.27 kubeadm refuses a deprecated gate.
+var kubeadmGates = map[string]struct{ since, gone int }{
+	"ControlPlaneKubeletLocalMode":     {31, 36},
+	"EtcdLearnerMode":                  {27, 33},
+	"IPv6DualStack":                    {16, 24},
+	"NodeLocalCRISocket":               {32, 37},
+	"PublicKeysECDSA":                  {18, 37},
+	"RootlessControlPlane":             {22, 0},
+	"UnversionedKubeletConfigMap":      {23, 26},
+	"UpgradeAddonsBeforeControlPlane":  {28, 31},
+	"WaitForAllControlPlaneComponents": {30, 35},
 }
 
-// Rule: a feature gate is one of kubeadm's, and still there in the version.
+// gatesOf are the feature gates that kubeadm of a version takes, sorted.
+func gatesOf(version kube.Version) []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(kubeadmGates)) {
+		if of := kubeadmGates[name]; version.Minor >= of.since && (of.gone == 0 || version.Minor < of.gone) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// Rule: a feature gate is one of kubeadm's, and one that the version takes.
 func ruleFeatureGate(v *validator) {
+	if !v.versionKnown {
+		return
+	}
 	for _, gate := range v.Spec.Kubernetes.FeatureGates.Entries {
-		switch gone, known := kubeadmGates[gate.Key]; {
+		switch of, known := kubeadmGates[gate.Key]; {
 		case !known:
-			v.errorf(gate.At, v.oneOf(gate.Key, slices.Sorted(maps.Keys(kubeadmGates)))+" (a component's own gate goes into its extraArgs, as feature-gates)", "kubeadm has no feature gate %q", gate.Key)
-		case gone > 0 && v.versionKnown && v.version.Minor >= gone:
-			v.errorf(gate.At, "leave it out", "kubeadm of %s no longer has the feature gate %s", v.version, gate.Key)
+			v.errorf(gate.At, v.oneOf(gate.Key, gatesOf(v.version))+" (a component's own gate goes into its extraArgs, as feature-gates)", "kubeadm has no feature gate %q", gate.Key)
 		case gate.Key == "IPv6DualStack" && gate.Value.V:
 			v.errorf(gate.At, "leave it out", "IPv6 and dual-stack are not supported")
+		case v.version.Minor < of.since:
+			v.errorf(gate.At, "leave it out", "kubeadm of %s does not have the feature gate %s yet", v.version, gate.Key)
+		case !slices.Contains(gatesOf(v.version), gate.Key):
+			v.errorf(gate.At, "leave it out", "kubeadm of %s no longer has the feature gate %s", v.version, gate.Key)
 		}
 	}
 }
