@@ -14,7 +14,8 @@ var (
 	flagClusterRules = []func(*validator){ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue}
 )
 
-// component is one program of the control plane with the flags that the spec gives it and those that muster writes.
+// component is one program of the control plane with the flags that the spec gives it, and those that muster decides on,
+// with what to write instead.
 type component struct {
 	name  string
 	args  Map[Value[string]]
@@ -25,15 +26,23 @@ func (v *validator) components() []component {
 	k := v.Spec.Kubernetes
 	return []component{
 		{"kube-apiserver", k.APIServer.ExtraArgs, map[string]string{
-			"advertise-address": "apiServer.advertiseAddress", "secure-port": "apiServer.bindPort", "service-cluster-ip-range": "networking.serviceSubnet",
+			"advertise-address": "write it as apiServer.advertiseAddress", "secure-port": "write it as apiServer.bindPort",
+			"service-cluster-ip-range": "write it as networking.serviceSubnet",
 		}},
 		{"kube-controller-manager", k.ControllerManager.ExtraArgs, map[string]string{
-			"cluster-name": "clusterName", "cluster-cidr": "networking.podSubnet", "service-cluster-ip-range": "networking.serviceSubnet",
+			"cluster-name": "write it as clusterName", "cluster-cidr": "write it as networking.podSubnet",
+			"service-cluster-ip-range": "write it as networking.serviceSubnet",
 		}},
 		{"kube-scheduler", k.Scheduler.ExtraArgs, nil},
-		{"etcd", k.Etcd.ExtraArgs, map[string]string{"name": "nodes[].name", "initial-cluster-token": "clusterName"}},
+		{"etcd", k.Etcd.ExtraArgs, map[string]string{
+			"name": "write it as nodes[].name", "initial-cluster-token": "write it as clusterName", "data-dir": ownEtcdDisk, "wal-dir": ownEtcdDisk,
+		}},
 	}
 }
+
+// ownEtcdDisk is the way to another place for etcd's data: its pod sees only this folder of the machine, and what etcd
+// writes elsewhere is lost with its container.
+const ownEtcdDisk = "leave it out, and mount a disk of its own at /var/lib/etcd"
 
 var flagName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
@@ -74,8 +83,8 @@ func ruleComponentFlagName(v *validator) {
 func ruleComponentFlagOwned(v *validator) {
 	for _, c := range v.components() {
 		for _, arg := range c.args.Entries {
-			if field, owned := c.owned[arg.Key]; owned {
-				v.errorf(arg.At, "write it as "+field, "muster sets %s's flag %s itself", c.name, arg.Key)
+			if instead, owned := c.owned[arg.Key]; owned {
+				v.errorf(arg.At, instead, "muster decides on %s's flag %s", c.name, arg.Key)
 			}
 		}
 	}
@@ -191,7 +200,8 @@ var patchedIdentity = map[string]string{
 	"ClusterConfiguration.kubernetesVersion": "write kubernetes.version", "ClusterConfiguration.controlPlaneEndpoint": "write kubernetes.controlPlaneEndpoint",
 	"ClusterConfiguration.clusterName": "write kubernetes.clusterName", "ClusterConfiguration.certificatesDir": "write kubernetes.certificatesDir",
 	"ClusterConfiguration.imageRepository": "write kubernetes.imageRepository", "ClusterConfiguration.networking": "write kubernetes.networking",
-	"InitConfiguration.localAPIEndpoint": "write kubernetes.apiServer", "JoinConfiguration.controlPlane.localAPIEndpoint": "write kubernetes.apiServer",
+	"ClusterConfiguration.etcd.local.dataDir": ownEtcdDisk,
+	"InitConfiguration.localAPIEndpoint":      "write kubernetes.apiServer", "JoinConfiguration.controlPlane.localAPIEndpoint": "write kubernetes.apiServer",
 	"InitConfiguration.nodeRegistration.name": "write nodes[].name", "JoinConfiguration.nodeRegistration.name": "write nodes[].name",
 	"InitConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket", "JoinConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket",
 	"InitConfiguration.nodeRegistration.taints": "write taints", "JoinConfiguration.nodeRegistration.taints": "write taints",
