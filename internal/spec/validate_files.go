@@ -55,7 +55,7 @@ var ownedPaths = map[string]string{
 	"/etc/kubernetes/admin.conf":   "leave it out; kubeadm makes it",
 	"/etc/kubernetes/kubelet.conf": "leave it out; kubeadm makes it",
 	"/var/lib/etcd":                "leave it out; etcd makes it",
-	"/var/lib/kubelet/config.yaml": "write kubernetes.patches: {KubeletConfiguration: ...}",
+	"/var/lib/kubelet/config.yaml": "write spec.kubernetes.patches: {KubeletConfiguration: ...}",
 	"/etc/sysconfig/kubelet":       "write kubernetes.kubelet.extraArgs",
 	"/etc/default/kubelet":         "write kubernetes.kubelet.extraArgs",
 	"/etc/shadow":                  "write users[].passwordHash",

@@ -107,7 +107,7 @@ func ruleComponentFlagValue(v *validator) {
 // kubeletOwned are the kubelet's flags that a field of the spec, or kubeadm, writes.
 var kubeletOwned = map[string]string{
 	"node-labels": "write labels", "register-with-taints": "write taints", "hostname-override": "write nodes[].name", "node-ip": "write nodes[].address",
-	"container-runtime-endpoint": "write criSocket", "config": "write patches: {KubeletConfiguration: ...}", "kubeconfig": "leave it out; kubeadm sets it",
+	"container-runtime-endpoint": "write criSocket", "config": "write spec.kubernetes.patches: {KubeletConfiguration: ...}", "kubeconfig": "leave it out; kubeadm sets it",
 	"bootstrap-kubeconfig": "leave it out; kubeadm sets it", "cgroup-driver": "leave it out; it follows the runtime", "fail-swap-on": "write system.swap",
 }
 
@@ -125,7 +125,7 @@ func ruleKubeletFlagOwned(v *validator, s Scope) {
 func ruleKubeletFlagValue(v *validator, s Scope) {
 	for _, arg := range s.Kubernetes.Kubelet.ExtraArgs.Entries {
 		if strings.ContainsAny(arg.Value.V, " \t\"'\\`$#") {
-			v.errorf(arg.Value.At, "write it without spaces, quotes and backslashes, or use patches: {KubeletConfiguration: ...}", "the kubelet's environment file cannot hold the value of %s", arg.Key)
+			v.errorf(arg.Value.At, "write it without spaces, quotes and backslashes, or use spec.kubernetes.patches: {KubeletConfiguration: ...}", "the kubelet's environment file cannot hold the value of %s", arg.Key)
 		}
 	}
 }
@@ -142,13 +142,15 @@ func ruleKubeletFlagRemoved(v *validator, t Target) {
 	}
 }
 
-// patchKinds are the documents that muster writes for kubeadm; those of one machine can be patched per role and node.
+// patchKinds are the documents that muster writes for kubeadm. machinePatchKinds are those that each machine reads for
+// itself; the others reach the cluster by the control plane that runs kubeadm init, whichever that is.
 var (
 	patchKinds        = []string{"ClusterConfiguration", "InitConfiguration", "JoinConfiguration", "KubeProxyConfiguration", "KubeletConfiguration"}
-	machinePatchKinds = []string{"InitConfiguration", "JoinConfiguration", "KubeletConfiguration"}
+	machinePatchKinds = []string{"InitConfiguration", "JoinConfiguration"}
 )
 
-// Rule: patches name a document that muster writes: of the cluster in spec.kubernetes, of one machine anywhere.
+// Rule: patches name a document that muster writes: of the cluster in spec.kubernetes, of one machine anywhere, and that
+// of kubeadm init not for workers.
 func rulePatchKind(v *validator, s Scope) {
 	kinds := machinePatchKinds
 	if s.Path == v.Spec.Path {
@@ -156,7 +158,11 @@ func rulePatchKind(v *validator, s Scope) {
 	}
 	for _, patch := range s.Kubernetes.Patches.Entries {
 		switch {
+		case patch.Key == "InitConfiguration" && v.workersOnly(s):
+			v.errorf(patch.At, "write JoinConfiguration, or leave it out", "a worker never runs kubeadm init")
 		case slices.Contains(kinds, patch.Key):
+		case patch.Key == "KubeletConfiguration":
+			v.errorf(patch.At, "write kubelet: {extraArgs: ...} here, or the patch under spec.kubernetes.patches", "kubeadm gives all machines the same KubeletConfiguration")
 		case slices.Contains(patchKinds, patch.Key):
 			v.errorf(patch.At, "write it under spec.kubernetes.patches", "%s holds for the whole cluster", patch.Key)
 		default:
