@@ -207,7 +207,7 @@ var patchedIdentity = map[string]string{
 	"ClusterConfiguration.clusterName": "write kubernetes.clusterName", "ClusterConfiguration.certificatesDir": "write kubernetes.certificatesDir",
 	"ClusterConfiguration.imageRepository": "write kubernetes.imageRepository", "ClusterConfiguration.networking": "write kubernetes.networking",
 	"ClusterConfiguration.etcd.local.dataDir": ownEtcdDisk,
-	"InitConfiguration.localAPIEndpoint":      "write kubernetes.apiServer", "JoinConfiguration.controlPlane.localAPIEndpoint": "write kubernetes.apiServer",
+	"InitConfiguration.localAPIEndpoint":      "write kubernetes.apiServer", "JoinConfiguration.controlPlane": "write kubernetes.apiServer, or nodes[].role",
 	"InitConfiguration.nodeRegistration.name": "write nodes[].name", "JoinConfiguration.nodeRegistration.name": "write nodes[].name",
 	"InitConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket", "JoinConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket",
 	"InitConfiguration.nodeRegistration.taints": "write taints", "JoinConfiguration.nodeRegistration.taints": "write taints",
