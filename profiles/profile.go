@@ -112,6 +112,8 @@ type Paths struct {
 	IPVSModules text `yaml:"ipvsModules" required:"true" example:"/usr/local/lib/muster/ipvs.modules"`
 	// CNIBin is the folder of CNI plugins.
 	CNIBin text `yaml:"cniBin" required:"true" example:"/opt/cni/bin"`
+	// ReadOnly are folders that nothing can be written to, and links into them.
+	ReadOnly list[text] `yaml:"readOnly" example:"[/usr]"`
 }
 
 // Time is the clock's service.

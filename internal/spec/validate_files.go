@@ -7,8 +7,9 @@ import (
 )
 
 var (
-	fileRules = []func(*validator, Scope){ruleFilePath, ruleFilePlace, ruleFileOwned, ruleFileTwice, ruleFileMode, ruleFileOwner, ruleFileContents, ruleFileSource, ruleFileDigest}
-	unitRules = []func(*validator, Scope){ruleUnitName, ruleUnitOwned, ruleUnitTwice, ruleUnitEffect, ruleUnitMask, ruleUnitContents, ruleDropInName, ruleDropInTwice}
+	fileRules       = []func(*validator, Scope){ruleFilePath, ruleFilePlace, ruleFileOwned, ruleFileTwice, ruleFileMode, ruleFileOwner, ruleFileContents, ruleFileSource, ruleFileDigest}
+	fileTargetRules = []func(*validator, Target){ruleFileReadOnly}
+	unitRules       = []func(*validator, Scope){ruleUnitName, ruleUnitOwned, ruleUnitTwice, ruleUnitEffect, ruleUnitMask, ruleUnitContents, ruleDropInName, ruleDropInTwice}
 )
 
 // Rule: a file's path is absolute, clean and made of plain characters.
@@ -37,6 +38,17 @@ func ruleFilePlace(v *validator, s Scope) {
 		for _, folder := range volatileTrees {
 			if file.Path.Set && inTree(file.Path.V, folder) {
 				v.errorf(file.Path.At, "write a place that stays, such as /etc or /opt", "what lies below %s is gone after a boot", folder)
+			}
+		}
+	}
+}
+
+// Rule: a file lies where the operating system of its machine can be written to.
+func ruleFileReadOnly(v *validator, t Target) {
+	for _, file := range t.Files.Items {
+		for _, folder := range v.facts.Profiles[t.Profile.V].ReadOnly {
+			if file.Path.Set && inTree(file.Path.V, folder) {
+				v.errorf(file.Path.At, "write a path below /opt or /etc", "%s is read-only on %s", folder, t.Profile.V)
 			}
 		}
 	}

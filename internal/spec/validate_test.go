@@ -30,7 +30,7 @@ func testFacts() Facts {
 			"debian12-containerd": {Format: "cloud-init", Runtime: "containerd", PackageManager: "apt",
 				ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 35},
 			"flatcar-containerd": {Format: "ignition", Runtime: "containerd",
-				ScriptsDir: "/srv/scripts", DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 37, PinnedVersions: []string{"v1.34.4"}},
+				ScriptsDir: "/srv/scripts", ReadOnly: []string{"/usr", "/bin"}, DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 37, PinnedVersions: []string{"v1.34.4"}},
 		},
 	}
 }
