@@ -51,6 +51,8 @@ type Profile struct {
 	Containerd Containerd `yaml:"containerd" example:"{configVersion: 2}"`
 	// Paths are where things lie.
 	Paths Paths `yaml:"paths" required:"true" example:"{scripts: /usr/local/lib/muster}"`
+	// Groups are the usual groups that every image has, to which users and files may belong.
+	Groups list[text] `yaml:"groups" example:"[adm, systemd-journal]"`
 	// Time is the clock's service.
 	Time Time `yaml:"time" required:"true" example:"{service: systemd-timesyncd.service, kind: timesyncd}"`
 	// Firewall is what may stand in the way of Kubernetes.

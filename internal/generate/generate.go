@@ -160,7 +160,7 @@ func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
 	for name, p := range loaded {
 		f := spec.ProfileFacts{
 			Format: p.Format.V, Runtime: p.Runtime.V, PackageManager: p.Packages.Manager.V, FirewallManager: p.Firewall.Manager.V,
-			ScriptsDir: p.Paths.Scripts.V, ReadOnly: texts(p.Paths.ReadOnly), DefaultVersion: p.Kubernetes.Default.V,
+			ScriptsDir: p.Paths.Scripts.V, ReadOnly: texts(p.Paths.ReadOnly), Groups: texts(p.Groups), DefaultVersion: p.Kubernetes.Default.V,
 			MinMinor: kube.MinorOf(p.Kubernetes.Min.V), MaxMinor: kube.MinorOf(p.Kubernetes.Max.V),
 		}
 		for _, e := range p.Binaries.Entries {

@@ -100,6 +100,23 @@ func TestBothFormatsWriteTheSameDisk(t *testing.T) {
 	}
 }
 
+// TestCloudInitMakesGroups: a user may be in a group that the image does not have, and a file may belong to it; the rules of
+// the spec count on that.
+func TestCloudInitMakesGroups(t *testing.T) {
+	cfg, root := small(), t.TempDir()
+	cfg.Users = []node.User{{Name: "first"}, {Name: "second", Groups: []string{"admins", "first"}}}
+	cfg.Files = []node.File{{Path: "/etc/example", Mode: 0o640, Owner: "second", Group: "admins"}}
+	consumer.CloudInitApply(t, data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData), root)
+	inRoot(t, root, "sh", "/var/lib/cloud/instance/scripts/runcmd")
+	made := accountsOf(t, root)
+	if got, want := made.file(t, root+"/etc/example"), describe(0o640, "second", "admins", ""); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := made.user(t, root, cfg.Users[1]), "shell default, groups [admins first], hash , keys []"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func shell(of string) string {
 	if of == "" {
 		return "default"

@@ -24,6 +24,8 @@ type ProfileFacts struct {
 	FirewallManager string
 	// ScriptsDir is the folder of muster's own scripts.
 	ScriptsDir string
+	// Groups are the usual groups that every image has.
+	Groups []string
 	// ReadOnly are folders that nothing can be written to.
 	ReadOnly []string
 	// DefaultVersion is the Kubernetes version for a spec that names none.

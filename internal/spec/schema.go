@@ -491,7 +491,7 @@ type User struct {
 	SSHAuthorizedKeys List[Value[string]] `yaml:"sshAuthorizedKeys" example:"[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Ht8Z3j6yDWPBHQtOp/R9rjWvfMYo3MSA/K6q8D86r admin@example.com]"`
 	// PasswordHash is a crypt(3) hash, as made by mkpasswd; without it no password logs in.
 	PasswordHash Value[decode.Secret] `yaml:"passwordHash" example:"$6$rounds=4096$testsalt$QF8VjRZLCkOcrGhg0vX5i1p3s1Vn8E7V2e3Vx2E5ItzB8T6v0r8Jx1N9c7QYb3m5cW0nO4kqS1p6lY2dF8aZb."`
-	// Groups are further groups.
+	// Groups are further groups; cloud-init makes those that are missing, Ignition none.
 	Groups List[Value[string]] `yaml:"groups" example:"[systemd-journal]"`
 	// Sudo is a sudoers rule without the user's name.
 	Sudo Value[string] `yaml:"sudo" example:"ALL=(ALL) NOPASSWD:ALL"`
@@ -545,7 +545,7 @@ type File struct {
 	Path Value[string] `yaml:"path" required:"true" example:"/etc/motd"`
 	// Mode is the file's mode in octal, quoted.
 	Mode Value[string] `yaml:"mode" example:"\"0644\""`
-	// Owner is the file's USER or USER:GROUP; the user and the group are root where they are not said.
+	// Owner is the file's USER or USER:GROUP: root, which is each that is not said, the machine's users and their groups, and the groups that every image has.
 	Owner Value[string] `yaml:"owner" example:"root:root"`
 	// Contents is what the file holds.
 	Contents Value[string] `yaml:"contents" example:"hello" text:"any" empty:"true"`

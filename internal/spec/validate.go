@@ -47,7 +47,7 @@ var (
 	// scopeRules look at what is written at one place: for the cluster, for a role, for a node or pool.
 	scopeRules = concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules, softwareScopeRules)
 	// targetRules look at all that holds for one node or pool together.
-	targetRules = concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, fileTargetRules, softwareTargetRules)
+	targetRules = concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules, softwareTargetRules)
 	// clusterRules look at the whole.
 	clusterRules = concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules, softwareClusterRules)
 )

@@ -3,12 +3,13 @@ package spec
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 var (
 	fileRules       = []func(*validator, Scope){ruleFilePath, ruleFilePlace, ruleFileOwned, ruleFileTwice, ruleFileMode, ruleFileOwner, ruleFileContents, ruleFileSource, ruleFileDigest}
-	fileTargetRules = []func(*validator, Target){ruleFileReadOnly}
+	fileTargetRules = []func(*validator, Target){ruleFileReadOnly, ruleFileOwnerMade}
 	unitRules       = []func(*validator, Scope){ruleUnitName, ruleUnitOwned, ruleUnitTwice, ruleUnitEffect, ruleUnitMask, ruleUnitContents, ruleDropInName, ruleDropInTwice}
 )
 
@@ -137,6 +138,30 @@ func ruleFileOwner(v *validator, s Scope) {
 	for _, file := range s.Files.Items {
 		if file.Owner.Set && !fileOwner.MatchString(file.Owner.V) {
 			v.errorf(file.Owner.At, "write USER or USER:GROUP, such as root:root", "%.70q is no owner", file.Owner.V)
+		}
+	}
+}
+
+// Rule: the owner and group of a file are there when the machine's files are written: root, its users and their groups, and
+// the groups that every image has. What is fetched comes after the packages, which bring accounts of their own.
+func ruleFileOwnerMade(v *validator, t Target) {
+	profile := v.facts.Profiles[t.Profile.V]
+	users, groups := []string{"root"}, append([]string{"root"}, profile.Groups...)
+	for _, user := range t.Users.Items {
+		users, groups = append(users, user.Name.V), append(groups, user.Name.V)
+		for _, group := range user.Groups.Items {
+			groups = append(groups, group.V)
+		}
+	}
+	for _, file := range t.Files.Items {
+		owner, group, grouped := strings.Cut(file.Owner.V, ":")
+		instead := `leave it out, and write commands: {before: ["chown ` + file.Owner.V + " " + file.Path.V + `"]}`
+		switch {
+		case !file.Owner.Set || strings.Contains(file.Source.V, "://") && profile.PackageManager != "":
+		case !slices.Contains(users, owner):
+			v.errorf(file.Owner.At, instead, "%s has no user %s when its files are written", t.Name.V, owner)
+		case grouped && !slices.Contains(groups, group):
+			v.errorf(file.Owner.At, instead, "%s has no group %s when its files are written", t.Name.V, group)
 		}
 	}
 }

@@ -22,14 +22,15 @@ var update = flag.Bool("update", false, "rewrite what testdata/rules.txt expects
 
 // testFacts are profiles of every kind: packages and binaries, Docker and containerd, with a firewall and without.
 func testFacts() Facts {
+	groups := []string{"adm", "systemd-journal"}
 	return Facts{
 		Builtin: []string{"centos7-docker", "debian12-containerd", "flatcar-containerd"},
 		Profiles: map[string]ProfileFacts{
-			"centos7-docker": {Format: "cloud-init", Runtime: "docker", PackageManager: "yum", FirewallManager: "firewalld",
+			"centos7-docker": {Format: "cloud-init", Runtime: "docker", PackageManager: "yum", FirewallManager: "firewalld", Groups: groups,
 				ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.17.4", MinMinor: 15, MaxMinor: 23},
-			"debian12-containerd": {Format: "cloud-init", Runtime: "containerd", PackageManager: "apt",
+			"debian12-containerd": {Format: "cloud-init", Runtime: "containerd", PackageManager: "apt", Groups: groups,
 				ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 35},
-			"flatcar-containerd": {Format: "ignition", Runtime: "containerd",
+			"flatcar-containerd": {Format: "ignition", Runtime: "containerd", Groups: groups,
 				ScriptsDir: "/srv/scripts", ReadOnly: []string{"/usr", "/bin"}, DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 37, PinnedVersions: []string{"v1.34.4"}},
 		},
 	}

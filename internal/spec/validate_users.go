@@ -3,12 +3,15 @@ package spec
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 )
 
 var userRules = []func(*validator, Scope){ruleUserName, ruleUserTwice, ruleSSHKey, ruleSSHKeyTwice, rulePasswordHash, ruleGroup, ruleSudo, ruleRootUser, ruleKubeconfig}
+
+var userTargetRules = []func(*validator, Target){ruleGroupMade}
 
 var userClusterRules = []func(*validator){ruleNobodyLogsIn}
 
@@ -159,6 +162,28 @@ func ruleGroup(v *validator, s Scope) {
 			}
 			seen[group.V] = true
 		}
+	}
+}
+
+// Rule: a user's group is there when the user is made: every image has it, or it is the group of a user made before. Any
+// other group cloud-init makes and Ignition does not; the group of a user made later stands in that user's way.
+func ruleGroupMade(v *validator, t Target) {
+	profile, there := v.facts.Profiles[t.Profile.V], map[string]bool{}
+	for i, user := range t.Users.Items {
+		for _, group := range user.Groups.Items {
+			later := slices.ContainsFunc(t.Users.Items[i+1:], func(u User) bool { return u.Name.V == group.V })
+			switch {
+			case !group.Set || there[group.V] || slices.Contains(profile.Groups, group.V):
+			case group.V == user.Name.V:
+				v.errorf(group.At, "leave it out", "%s is in the group of their own name anyway", group.V)
+			case later:
+				v.errorf(group.At, "write the user "+group.V+" before "+user.Name.V, "the group %s comes with the user of that name, who is made later", group.V)
+			case profile.Format == "ignition":
+				v.errorf(group.At, fmt.Sprintf(`write one of %s, or commands: {before: ["groupadd --force %s; usermod --append --groups %s %s"]}`,
+					strings.Join(profile.Groups, ", "), group.V, group.V, user.Name.V), "%s has no group %s, and Ignition makes none", t.Profile.V, group.V)
+			}
+		}
+		there[user.Name.V] = true
 	}
 }
 
