@@ -1,14 +1,16 @@
 package spec
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
 var (
 	addressTargetRules = []func(*validator, Target){ruleAddressSyntax, ruleAddressUsable, ruleControlPlaneAddress, ruleStaticAddress, ruleMaskGiven,
 		ruleAddressFromDHCP, ruleInterfaceKnown, ruleDefaultRouteTwice, ruleAddressOfHost, ruleAddressNotGateway, ruleAdvertiseAddress, ruleAdvertiseOnControlPlane}
-	addressClusterRules = []func(*validator){ruleAddressInNetwork, ruleGatewayOfHost, ruleSameNetwork, ruleAddressTwice}
+	addressClusterRules = []func(*validator){ruleAddressInNetwork, ruleGatewayOfHost, ruleSameNetwork, ruleAddressTwice, ruleRouteReachable}
 )
 
 // Rule: a node's address is an IPv4 address without a prefix length.
@@ -241,6 +243,75 @@ func ruleAddressTwice(v *validator) {
 			if prefix, err := parsePrefix4(further.V); err == nil {
 				claim(prefix.Addr(), further.At) // an inherited list is claimed by every node, and so refused
 			}
+		}
+	}
+}
+
+// routedLink is an interface with the addresses that it has beside the node's own, and its routes.
+type routedLink struct {
+	name      string
+	addresses []Value[string]
+	routes    []Route
+}
+
+// routedLinks are the interfaces of a network block. The first is the one that carries the node's own address, which a bond
+// or VLAN may be.
+func routedLinks(n Network) []routedLink {
+	all := []routedLink{{n.Interface.V, slices.Clone(n.Addresses.Items), slices.Clone(n.Routes.Items)}}
+	add := func(name string, addresses List[Value[string]], routes List[Route]) {
+		if name != n.Interface.V {
+			all = append(all, routedLink{name, addresses.Items, routes.Items})
+			return
+		}
+		all[0].addresses, all[0].routes = append(all[0].addresses, addresses.Items...), append(all[0].routes, routes.Items...)
+	}
+	for _, bond := range n.Bonds.Entries {
+		add(bond.Key, bond.Value.Addresses, bond.Value.Routes)
+	}
+	for _, vlan := range n.VLANs.Entries {
+		add(vlan.Key, vlan.Value.Addresses, vlan.Value.Routes)
+	}
+	return all
+}
+
+// Rule: a route's next hop lies in a network of its interface: Linux refuses any other ("Nexthop has invalid gateway"). What
+// DHCP gives is not known here.
+func ruleRouteReachable(v *validator) {
+	for _, t := range v.targets {
+		if t.Node == nil {
+			continue
+		}
+		own, static := t.StaticAddress()
+		known := static && !v.failed[t.Node.Address.Path] && !v.failed[t.Network.Gateway.Path]
+		for i, link := range routedLinks(t.Network) {
+			if i == 0 {
+				link.addresses = append(link.addresses, Value[string]{V: own.String(), Set: true})
+			}
+			if i > 0 || known {
+				v.checkNextHops(t, link)
+			}
+		}
+	}
+}
+
+func (v *validator) checkNextHops(t Target, link routedLink) {
+	var networks []string
+	var prefixes []netip.Prefix
+	for _, address := range link.addresses {
+		prefix, err := parsePrefix4(address.V)
+		if err != nil {
+			return // refused by ruleFurtherAddress
+		}
+		networks, prefixes = append(networks, prefix.Masked().String()), append(prefixes, prefix)
+	}
+	instead := fmt.Sprintf("write a router's address in %s, or other routes at %s", strings.Join(networks, " or "), t.Name.V)
+	if len(networks) == 0 {
+		instead = fmt.Sprintf("write addresses of %s at %s, one of them in the router's network", link.name, t.Name.V)
+	}
+	for _, route := range link.routes {
+		via, err := parseIPv4(route.Via.V)
+		if err == nil && !slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(via) }) {
+			v.errorf(route.Via.At, instead, "%s has no address in the network of %s on this interface", t.Name.V, via)
 		}
 	}
 }
