@@ -118,7 +118,7 @@ type Node struct {
 	Address Value[string] `yaml:"address" example:"192.168.31.130"`
 	// Aliases are further names for the machine in every /etc/hosts.
 	Aliases List[Value[string]] `yaml:"aliases" example:"[master]"`
-	// MAC is the hardware address of the machine's network interface; it finds the interface and the machine's PXE script.
+	// MAC is the hardware address of the machine's network interface; it finds the machine's PXE script, and the interface, which is renamed to network.interface, or to lan0 without one.
 	MAC Value[string] `yaml:"mac" example:"52:54:00:12:34:56"`
 	// Disk is the device that an installer writes the operating system to.
 	Disk Value[string] `yaml:"disk" example:"/dev/vda"`
@@ -365,7 +365,7 @@ type Registries struct {
 // Network is a machine's static network.
 type Network struct {
 	At
-	// Interface is the network interface's name as the machine has it: often enp1s0 under libvirt, ens18 under Proxmox, ens192 under VMware. Where you do not know it, leave it out and give each node its mac.
+	// Interface is the network interface's name as the machine has it: often enp1s0 under libvirt, ens18 under Proxmox, ens192 under VMware. Where you do not know it, leave it out and give each node its mac, which finds the interface: that is then renamed lan0, and a VLAN on it has link: lan0.
 	Interface Value[string] `yaml:"interface" example:"ens33"`
 	// Netmask is the node network's mask in dotted form.
 	Netmask Value[string] `yaml:"netmask" example:"255.255.255.0"`
