@@ -108,6 +108,23 @@ func TestJoinOfAControlPlane(t *testing.T) {
 	}.run(t)
 }
 
+// A join that fails counts as a failure, and what the user laid beside the CA is there again after it is undone.
+func TestJoinOfAControlPlaneFailsOnce(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/control-plane"}, initConf)
+	controlPlane(m)
+	m.write("etc/kubernetes/pki/sa.pub", "the user's key", 0o644)
+	m.outside("other-init", "")
+	m.outside("refuse", "[ERROR CRI]: container runtime is not running\n")
+	out, err := m.run(nil, "/bin/bash", runner, "bootstrap")
+	if err != nil || !strings.Contains(out, "control-plane: FAILED at try 1 (exit 3)") || !strings.Contains(out, "| [ERROR CRI]: container runtime is not running") {
+		t.Errorf("the join's failure is not told: %v\n%s", err, out)
+	}
+	if m.read("etc/kubernetes/pki/sa.pub") != "the user's key" || m.exists("var/lib/muster/pki") {
+		t.Error("the user's key did not survive the reset, or a copy was left over")
+	}
+}
+
 // A rendezvous that gives up says why, on the console and on the login screen; the step is tried again.
 func TestControlPlaneWithoutMajority(t *testing.T) {
 	t.Parallel()

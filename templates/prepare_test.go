@@ -410,6 +410,18 @@ func TestDownloadIsNotWhatWasPinned(t *testing.T) {
 	}
 }
 
+// A source that does not have the file is named as such, and not as one with another digest.
+func TestDownloadIsMissing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/downloads"}, "DOWNLOAD_PATHS=(/srv/file) DOWNLOAD_URLS=(http://127.0.0.1/file) DOWNLOAD_SHA256=("+digest("good")+") DOWNLOAD_MODES=(0644) DOWNLOAD_OWNERS=(root:root)\n")
+	m.outside("www/.keep", "")
+	p := m.start(nil, "/bin/bash", runner, "prepare")
+	p.waitFor(t, "FAILED at try 1 (exit 22)", "| curl: (22) The requested URL returned error: 404")
+	if out := p.out.String(); strings.Contains(out, "another SHA-256") {
+		t.Errorf("a missing file is said to have another digest:\n%s", out)
+	}
+}
+
 func TestImages(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, conf, unit, folder string }{

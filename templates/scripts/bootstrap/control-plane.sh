@@ -14,7 +14,10 @@ run_step() {
     rendezvous init -- kubeadm init --config "$KUBEADM_INIT" --skip-token-print "${KUBEADM_FLAGS[@]}" || rc=$?
     case $rc in
     0) commit init.done ;;
-    10) rendezvous join -- kubeadm join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}" && commit join.done ;;
+    10)
+      rendezvous join -- kubeadm join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}"
+      commit join.done
+      ;;
     *) return "$rc" ;;
     esac
   fi

@@ -15,7 +15,10 @@ joined() {
 ask_until() {
   until ask "$@"; do
     case $code in
-    000 | 409 | 5??) waiting "the rendezvous: $message" && sleep "$POLL" ;;
+    000 | 409 | 5??)
+      waiting "the rendezvous: $message"
+      sleep "$POLL"
+      ;;
     *) echo "the rendezvous refuses $1 ($code): $message" && return 1 ;;
     esac
   done

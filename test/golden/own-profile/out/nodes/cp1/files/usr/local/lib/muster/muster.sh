@@ -49,7 +49,10 @@ if ! digest_is "$2" "$part"; then
 "${get[@]}" -C - "$1" || rc=$?
 case $rc in
 0) ;;
-22 | 33 | 36) rm -f "$part" && "${get[@]}" "$1" ;; # the server cannot go on from there
+22 | 33 | 36) # the server cannot go on from there
+rm -f "$part"
+"${get[@]}" "$1"
+;;
 *) return $rc ;;
 esac
 fi
@@ -418,7 +421,10 @@ if ! recorded init.done && ! recorded join.done; then
 rendezvous init -- kubeadm init --config "$KUBEADM_INIT" --skip-token-print "${KUBEADM_FLAGS[@]}" || rc=$?
 case $rc in
 0) commit init.done ;;
-10) rendezvous join -- kubeadm join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}" && commit join.done ;;
+10)
+rendezvous join -- kubeadm join --config "$KUBEADM_JOIN" "${KUBEADM_FLAGS[@]}"
+commit join.done
+;;
 *) return "$rc" ;;
 esac
 fi

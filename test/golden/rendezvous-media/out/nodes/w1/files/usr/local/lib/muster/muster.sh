@@ -49,7 +49,10 @@ if ! digest_is "$2" "$part"; then
 "${get[@]}" -C - "$1" || rc=$?
 case $rc in
 0) ;;
-22 | 33 | 36) rm -f "$part" && "${get[@]}" "$1" ;; # the server cannot go on from there
+22 | 33 | 36) # the server cannot go on from there
+rm -f "$part"
+"${get[@]}" "$1"
+;;
 *) return $rc ;;
 esac
 fi
@@ -430,7 +433,10 @@ joined() {
 ask_until() {
 until ask "$@"; do
 case $code in
-000 | 409 | 5??) waiting "the rendezvous: $message" && sleep "$POLL" ;;
+000 | 409 | 5??)
+waiting "the rendezvous: $message"
+sleep "$POLL"
+;;
 *) echo "the rendezvous refuses $1 ($code): $message" && return 1 ;;
 esac
 done
