@@ -12,20 +12,21 @@ import (
 	"testing"
 )
 
-const yumConf = "PACKAGES_BASE=(ipset) PACKAGES_RUNTIME=(docker-ce) PACKAGES_KUBERNETES=(kubeadm-1.17.4-0 kubelet-1.17.4-*) PACKAGES_EXTRA=(nfs-utils)\n"
+const yumConf = "PACKAGES_BASE=(ipset) PACKAGES_RUNTIME=(docker-ce) PACKAGES_KUBERNETES=(kubeadm-1.17.4-0 kubelet-1.17.4-*) PACKAGES_EXTRA=(nfs-utils vim)\n"
 
-// A yum that is killed leaves locks, and packages whose files are not whole although the database has them.
+// A name may be one that another package provides. A yum that is killed leaves locks, and packages whose files are not whole although the database has them.
 func TestYum(t *testing.T) {
 	t.Parallel()
 	exercise{
 		phase: "prepare", steps: []string{"packages-yum"}, conf: yumConf,
 		setup: func(m *machine) {
-			m.outside("repository", "ipset-7.1-1\ndocker-ce-20.10-1\nkubeadm-1.17.4-0\nkubelet-1.17.4-0\nnfs-utils-1.3-2\n")
+			m.outside("repository", "ipset-7.1-1\ndocker-ce-20.10-1\nkubeadm-1.17.4-0\nkubelet-1.17.4-0\nnfs-utils-1.3-2\nvim-enhanced-7.4-8\n")
+			m.outside("provides", "vim vim-enhanced-7.4-8\n")
 			m.write("var/lib/rpm/ipset-6.0-1", "1 installed", 0o644)
 			m.write("opt/packages/ipset-6.0-1", "the image's own", 0o644)
 		},
 		check: func(t *testing.T, m *machine) {
-			for _, p := range []string{"docker-ce-20.10-1", "kubeadm-1.17.4-0", "kubelet-1.17.4-0", "nfs-utils-1.3-2"} {
+			for _, p := range []string{"docker-ce-20.10-1", "kubeadm-1.17.4-0", "kubelet-1.17.4-0", "nfs-utils-1.3-2", "vim-enhanced-7.4-8"} {
 				if got, want := m.read("opt/packages/"+p), "the files of "+p+"\n"; got != want {
 					t.Errorf("%s has %q", p, got)
 				}
@@ -44,7 +45,8 @@ func TestYum(t *testing.T) {
 func TestYumIsOffline(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, []string{"prepare/packages-yum"}, yumConf)
-	m.outside("repository", "ipset-7.1-1\ndocker-ce-20.10-1\nkubeadm-1.17.4-0\nkubelet-1.17.4-0\nnfs-utils-1.3-2\n")
+	m.outside("repository", "ipset-7.1-1\ndocker-ce-20.10-1\nkubeadm-1.17.4-0\nkubelet-1.17.4-0\nnfs-utils-1.3-2\nvim-enhanced-7.4-8\n")
+	m.outside("provides", "vim vim-enhanced-7.4-8\n")
 	m.outside("offline", "")
 	p := m.start(nil, "/bin/bash", runner, "prepare")
 	p.waitFor(t, "| Cannot find a valid baseurl for repo: kubernetes/x86_64", "what to do: the package sources must be reachable", "FAILED at try 2")
@@ -83,18 +85,21 @@ func makeSources() (aptSources, error) {
 		"DEBIAN/postinst":  "#!/bin/bash\nset -e\ntouch /opt/kubelet/begun\ntouch /opt/kubelet/configured\n",
 		"DEBIAN/conffiles": "/etc/default/kubelet\n", "etc/default/kubelet": "KUBELET_EXTRA_ARGS=of-the-package\n",
 	}
-	if err := s.repository(base, "base", "", debs{{"gpg", "2.2.40", "", gpg}, {"ipset", "7.17-1", "", nil}, {"bash", "99-1", "", nil}}); err != nil {
+	if err := s.repository(base, "base", "", debs{{"gpg", "2.2.40", "", gpg}, {"ipset", "7.17-1", "", nil}, {"bash", "99-1", "", nil},
+		{"nfs-common", "2.6.2-4", "Provides: nfs-client, nfs-tools (= 2)\n", nil}}); err != nil {
 		return s, err
 	}
 	return s, s.repository(base, "kubernetes", filepath.Join(base, "gpg"), debs{
-		{"kubelet", "1.34.4-1.1", "kubernetes-cni", kubelet}, {"kubelet", "1.34.9-1.1", "kubernetes-cni", kubelet},
+		{"kubelet", "1.34.4-1.1", "Depends: kubernetes-cni\n", kubelet}, {"kubelet", "1.34.9-1.1", "Depends: kubernetes-cni\n", kubelet},
 		{"kubeadm", "1.34.4-1.1", "", nil}, {"kubeadm", "1.34.9-1.1", "", nil}, {"kubernetes-cni", "1.7.1-1.1", "", nil},
 	})
 }
 
 type debs []struct {
-	name, version, depends string
-	files                  map[string]string
+	name, version string
+	// fields are further lines of the package's control file.
+	fields string
+	files  map[string]string
 }
 
 // repository writes a flat source of packages, signed if there is a key.
@@ -105,10 +110,7 @@ func (s aptSources) repository(base, name, gpgHome string, packages debs) error 
 	}
 	var index strings.Builder
 	for _, p := range packages {
-		control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: tests <t@example.org>\nDescription: for tests\n", p.name, p.version)
-		if p.depends != "" {
-			control += "Depends: " + p.depends + "\n"
-		}
+		control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: tests <t@example.org>\nDescription: for tests\n%s", p.name, p.version, p.fields)
 		tree, file := filepath.Join(base, "tree", p.name+p.version), p.name+"_"+p.version+"_all.deb"
 		if err := writeTree(tree, p.files, control); err != nil {
 			return err
@@ -237,7 +239,7 @@ func aptMachine(t *testing.T) (string, func(*machine)) {
 	t.Helper()
 	s, err := sources()
 	must(t, err)
-	conf := "PACKAGES_BASE=(bash ipset) PACKAGES_KUBERNETES=('kubeadm=1.34.4-*' 'kubelet=1.34.4-1.1') PACKAGES_HOLD=(kubeadm kubelet)\n" +
+	conf := "PACKAGES_BASE=(bash ipset) PACKAGES_KUBERNETES=('kubeadm=1.34.4-*' 'kubelet=1.34.4-1.1') PACKAGES_HOLD=(kubeadm kubelet) PACKAGES_EXTRA=(nfs-client)\n" +
 		"KEY_URLS=(http://127.0.0.1/key.asc) KEY_FILES=(/etc/apt/keyrings/muster-kubernetes-0.asc) KEY_FINGERPRINTS=(" + s.fingerprint + ")\n"
 	return conf, func(m *machine) {
 		must(m.t, os.CopyFS(filepath.Join(m.base, "standin/www"), os.DirFS(s.www)))
@@ -250,7 +252,7 @@ func aptMachine(t *testing.T) (string, func(*machine)) {
 	}
 }
 
-// The real apt, dpkg and gpg: a key that is fetched first, exact versions, nothing upgraded, our configuration kept.
+// The real apt, dpkg and gpg: a key that is fetched first, exact versions, a name that another package provides, nothing upgraded, our configuration kept.
 func TestApt(t *testing.T) {
 	t.Parallel()
 	conf, setup := aptMachine(t)
@@ -260,7 +262,7 @@ func TestApt(t *testing.T) {
 			status := m.read("var/lib/dpkg/status")
 			for _, want := range []string{
 				"Package: kubeadm\nStatus: hold ok installed\n(.+\n)*Version: 1.34.4-1.1\n", "Package: kubelet\nStatus: hold ok installed\n(.+\n)*Version: 1.34.4-1.1\n",
-				"Package: ipset\nStatus: install ok installed\n", "Package: bash\n(.+\n)*Version: 5.2.15",
+				"Package: ipset\nStatus: install ok installed\n", "Package: nfs-common\nStatus: install ok installed\n", "Package: bash\n(.+\n)*Version: 5.2.15",
 			} {
 				if !regexp.MustCompile("(?m)^" + want).MatchString(status) {
 					t.Errorf("the packages are not as wanted: no %q", want)

@@ -6,12 +6,13 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 MARK=$STATE/packages.started
 WANTED=("${PACKAGES_BASE[@]}" "${PACKAGES_RUNTIME[@]}" "${PACKAGES_KUBERNETES[@]}" "${PACKAGES_EXTRA[@]}")
 
-# installed NAME[=VERSION]: the version may be a pattern, as apt's.
+# installed NAME[=VERSION]: the version may be a pattern, as apt's. A name alone may be one that another package provides.
 installed() {
   local version='*'
   if [[ $1 == *=* ]]; then version=${1#*=}; fi
   # shellcheck disable=SC2053 # the right side is a pattern
-  [[ $(dpkg-query -W -f '${db:Status-Status} ${Version}' "${1%%=*}" 2>/dev/null) == "installed "$version ]]
+  [[ $(dpkg-query -W -f '${db:Status-Status} ${Version}' "${1%%=*}" 2>/dev/null) == "installed "$version ]] ||
+    dpkg-query -W -f '${db:Status-Status}, ${Provides},\n' | grep '^installed,' | grep -F -e ", $1," -e ", $1 (" >/dev/null
 }
 
 held() { [[ $(dpkg-query -W -f '${db:Status-Want}' "$1" 2>/dev/null) == hold ]]; }

@@ -5,8 +5,8 @@ step "installing packages with yum" "the package sources must be reachable (syst
 MARK=$STATE/packages.started
 WANTED=("${PACKAGES_BASE[@]}" "${PACKAGES_RUNTIME[@]}" "${PACKAGES_KUBERNETES[@]}" "${PACKAGES_EXTRA[@]}")
 
-# installed NAME[-VERSION-RELEASE]: each part may be a pattern, as yum's.
-installed() { [[ $(rpm -qa "$1") ]]; }
+# installed NAME[-VERSION-RELEASE]: each part may be a pattern, as yum's. A name alone may be one that another package provides.
+installed() { [[ $(rpm -qa "$1") ]] || rpm -q --whatprovides "$1" >/dev/null; }
 
 # The Kubernetes source excludes its packages from upgrades; only here are they wanted. yum waits for its lock itself.
 run_yum() { yum -y --setopt=obsoletes=0 --disableexcludes=all "$@"; }

@@ -307,7 +307,7 @@ prepare_packages-yum)
 step "installing packages with yum" "the package sources must be reachable (system.proxy) and hold the versions that the spec asks for; see yum repolist and yum list --showduplicates"
 MARK=$STATE/packages.started
 WANTED=("${PACKAGES_BASE[@]}" "${PACKAGES_RUNTIME[@]}" "${PACKAGES_KUBERNETES[@]}" "${PACKAGES_EXTRA[@]}")
-installed() { [[ $(rpm -qa "$1") ]]; }
+installed() { [[ $(rpm -qa "$1") ]] || rpm -q --whatprovides "$1" >/dev/null; }
 run_yum() { yum -y --setopt=obsoletes=0 --disableexcludes=all "$@"; }
 install_missing() {
 local name names=()

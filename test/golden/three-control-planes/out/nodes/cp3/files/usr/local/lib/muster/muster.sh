@@ -345,7 +345,8 @@ installed() {
 local version='*'
 if [[ $1 == *=* ]]; then version=${1#*=}; fi
 # shellcheck disable=SC2053 # the right side is a pattern
-[[ $(dpkg-query -W -f '${db:Status-Status} ${Version}' "${1%%=*}" 2>/dev/null) == "installed "$version ]]
+[[ $(dpkg-query -W -f '${db:Status-Status} ${Version}' "${1%%=*}" 2>/dev/null) == "installed "$version ]] ||
+dpkg-query -W -f '${db:Status-Status}, ${Provides},\n' | grep '^installed,' | grep -F -e ", $1," -e ", $1 (" >/dev/null
 }
 held() { [[ $(dpkg-query -W -f '${db:Status-Want}' "$1" 2>/dev/null) == hold ]]; }
 unlocked() {
