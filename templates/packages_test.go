@@ -85,7 +85,11 @@ func makeSources() (aptSources, error) {
 		"DEBIAN/postinst":  "#!/bin/bash\nset -e\ntouch /opt/kubelet/begun\ntouch /opt/kubelet/configured\n",
 		"DEBIAN/conffiles": "/etc/default/kubelet\n", "etc/default/kubelet": "KUBELET_EXTRA_ARGS=of-the-package\n",
 	}
-	if err := s.repository(base, "base", "", debs{{"gpg", "2.2.40", "", gpg}, {"ipset", "7.17-1", "", nil}, {"bash", "99-1", "", nil},
+	curl, err := os.ReadFile("../build/chroot-debian12/usr/bin/curl")
+	if err != nil {
+		return s, err
+	}
+	if err := s.repository(base, "base", "", debs{{"curl", "99-1", "", map[string]string{"usr/bin/curl": string(curl)}}, {"gpg", "2.2.40", "", gpg}, {"ipset", "7.17-1", "", nil}, {"bash", "99-1", "", nil},
 		{"nfs-common", "2.6.2-4", "Provides: nfs-client, nfs-tools (= 2)\n", nil}}); err != nil {
 		return s, err
 	}
@@ -278,6 +282,22 @@ func TestApt(t *testing.T) {
 		// Lists, caches and logs; and the order and times of dpkg's own notes.
 		differs: []string{"/var/lib/apt", "/var/cache", "/var/log", "/var/lib/dpkg", "/etc/apt/keyrings/muster-kubernetes-0.asc"},
 	}.run(t)
+}
+
+// Keys are fetched with curl, which an image may lack.
+func TestAptInstallsCurlBeforeItFetchesKeys(t *testing.T) {
+	t.Parallel()
+	conf, setup := aptMachine(t)
+	m := newMachine(t, []string{"prepare/packages-apt"}, conf)
+	setup(m)
+	status, err := os.ReadFile(filepath.Join(chrootFolder(t), "var/lib/dpkg/status"))
+	must(t, err)
+	m.write("var/lib/dpkg/status", regexp.MustCompile(`(?m)^Package: curl\n(.+\n)*\n`).ReplaceAllString(string(status), ""), 0o644)
+	m.write("usr/bin/curl", "#!/bin/sh\necho curl: not found >&2\nexit 127\n", 0o755)
+	m.mustRun("prepare")
+	if got := m.read("var/lib/dpkg/status"); !strings.Contains(got, "Package: curl\nStatus: install ok installed\n") {
+		t.Error("curl is not installed")
+	}
 }
 
 // A key is accepted by its fingerprint alone, whatever else its address gives.

@@ -379,7 +379,10 @@ run_step() {
 commit "${MARK##*/}"
 unlocked dpkg --force-confdef --force-confold --configure -a
 if ! keys_in_place; then
-command -v gpg >/dev/null || { unlocked apt-get -q update || :; apt_install gpg; }
+if ! { installed ca-certificates && installed curl && installed gpg; }; then
+unlocked apt-get -q update || :
+install_missing ca-certificates curl gpg
+fi
 accept_keys
 fi
 unlocked apt-get -q update
