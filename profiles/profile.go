@@ -133,7 +133,7 @@ type Firewall struct {
 	decode.At
 	// Services are stopped and disabled with system.firewall: disabled.
 	Services list[text] `yaml:"services" example:"[firewalld.service]"`
-	// Manager opens ports with system.firewall: ports; without one that choice is an error.
+	// Manager opens ports with system.firewall: ports, and its package is installed then; without one that choice is an error.
 	Manager text `yaml:"manager" enum:"firewalld" example:"firewalld"`
 }
 

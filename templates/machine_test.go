@@ -67,7 +67,7 @@ func newMachine(t *testing.T, steps []string, conf string) *machine {
 // baseConf has every variable that any node has; a test's own assignments come after it.
 const baseConf = `NODE_NAME=node1 ROLE=worker CLUSTER=k8s KUBERNETES_VERSION=v1.34.4 ENDPOINT=api.k8s.muster:6443
 RUNTIME=containerd RUNTIME_SERVICE=containerd.service CRI_SOCKET=unix:///run/containerd/containerd.sock BIN_DIR=
-MODULES=() IPVS=false IPVS_SCRIPT=/usr/local/lib/muster/ipvs.modules SYSCTL_FILE= SELINUX=disabled FIREWALL=disabled FIREWALL_SERVICES=()
+MODULES=() IPVS=false IPVS_SCRIPT=/usr/local/lib/muster/ipvs.modules SYSCTL_FILE= SELINUX=disabled FIREWALL_SERVICES=()
 FIREWALL_PORTS=() TIMEZONE= TIME_SERVICE=chrony.service NOT_BEFORE= KEY_URLS=() KEY_FINGERPRINTS=() KEY_FILES=()
 PACKAGES_BASE=() PACKAGES_RUNTIME=() PACKAGES_KUBERNETES=() PACKAGES_EXTRA=() PACKAGES_HOLD=() HTTP_PROXY= HTTPS_PROXY= NO_PROXY=
 BINARY_PATHS=() BINARY_EXTRACT=() BINARY_URLS=() BINARY_SHA256=() ARCHITECTURE=amd64

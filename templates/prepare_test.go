@@ -117,7 +117,7 @@ func TestFirewall(t *testing.T) {
 	t.Parallel()
 	t.Run("disabled", func(t *testing.T) {
 		exercise{
-			phase: "prepare", steps: []string{"firewall"}, conf: "FIREWALL=disabled FIREWALL_SERVICES=(iptables.service firewalld.service)\n",
+			phase: "prepare", steps: []string{"firewall"}, conf: "FIREWALL_SERVICES=(iptables.service firewalld.service)\n",
 			setup: func(m *machine) {
 				m.unit("firewalld.service", "")
 				m.link("firewalld.service")
@@ -132,7 +132,7 @@ func TestFirewall(t *testing.T) {
 	})
 	t.Run("ports", func(t *testing.T) {
 		exercise{
-			phase: "prepare", steps: []string{"firewall"}, conf: "FIREWALL=ports FIREWALL_PORTS=(6443/tcp 30000-32767/udp) FIREWALL_SOURCES=(10.244.0.0/16)\n",
+			phase: "prepare", steps: []string{"firewall-ports"}, conf: "FIREWALL_PORTS=(6443/tcp 30000-32767/udp) FIREWALL_SOURCES=(10.244.0.0/16)\n",
 			setup: func(m *machine) { m.unit("firewalld.service", "") },
 			check: func(t *testing.T, m *machine) {
 				const want = "public port=6443/tcp\npublic port=30000-32767/udp\ntrusted source=10.244.0.0/16\n"

@@ -61,11 +61,15 @@ func (m *machine) noteKeys(keys []gpgKey) {
 // notePackages notes the packages; with an image that holds them already there are none.
 func (m *machine) notePackages(install bool) {
 	p := m.profile.Packages
+	base := m.fill(values(p.Base))
+	if m.firewall() == "ports" {
+		base = append(base, m.profile.Firewall.Manager.V)
+	}
 	for _, l := range []struct {
 		name  string
 		items []string
 	}{
-		{"PACKAGES_BASE", m.fill(values(p.Base))}, {"PACKAGES_RUNTIME", m.fill(values(p.Runtime))},
+		{"PACKAGES_BASE", base}, {"PACKAGES_RUNTIME", m.fill(values(p.Runtime))},
 		{"PACKAGES_KUBERNETES", m.fill(values(p.Kubernetes))}, {"PACKAGES_HOLD", values(p.Hold)}, {"PACKAGES_EXTRA", values(m.Packages.Extra)},
 	} {
 		if !install {

@@ -54,7 +54,8 @@ func (m *machine) needs(s templates.Step) bool {
 	selinux := or(m.System.SELinux, m.profile.Defaults.SELinux).V
 	conditions := map[string]bool{
 		"swap":            m.System.Swap.V == "disabled",
-		"firewall":        or(m.System.Firewall, m.profile.Defaults.Firewall).V != "keep",
+		"firewall":        m.firewall() == "disabled",
+		"firewall-ports":  m.firewall() == "ports",
 		"selinux":         selinux != "enforcing" && selinux != "",
 		"packages-apt":    installs && manager == "apt",
 		"packages-yum":    installs && manager == "yum",

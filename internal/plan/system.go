@@ -13,10 +13,8 @@ import (
 // system notes what the scripts set up in the operating system (S3, S4, S6) and writes what files can say.
 func (m *machine) system() {
 	selinux := or(m.System.SELinux, m.profile.Defaults.SELinux)
-	firewall := or(m.System.Firewall, m.profile.Defaults.Firewall)
 	m.conf.set("SELINUX", selinux.V)
-	m.conf.set("FIREWALL", firewall.V)
-	switch firewall.V {
+	switch m.firewall() {
 	case "disabled":
 		m.conf.setList("FIREWALL_SERVICES", values(m.profile.Firewall.Services))
 	case "ports":
@@ -29,6 +27,9 @@ func (m *machine) system() {
 	m.ntp()
 	m.proxy()
 }
+
+// firewall is what happens to the firewall: disabled, ports or keep.
+func (m *machine) firewall() string { return or(m.System.Firewall, m.profile.Defaults.Firewall).V }
 
 // firewallPorts are the ports that other machines of the cluster reach, as firewalld writes them.
 // Source: kubernetes.io, "Ports and Protocols"; flannel's vxlan uses 8472/udp and wireguard 51820/udp.

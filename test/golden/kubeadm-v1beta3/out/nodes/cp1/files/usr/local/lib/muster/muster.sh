@@ -241,45 +241,6 @@ fi
 if [[ -r /sys/fs/selinux/enforce && $(</sys/fs/selinux/enforce) == 1 ]]; then setenforce 0; fi
 }
 ;;
-prepare_firewall)
-step "setting the firewall: $FIREWALL" "see systemctl status of ${FIREWALL_SERVICES[*]:-firewalld.service}, and firewall-cmd --list-all"
-unwanted() { unit_exists "$1" && { systemctl is-active --quiet "$1" || systemctl is-enabled --quiet "$1"; }; }
-ports() {
-local item when
-for when in --permanent ''; do
-for item in "${FIREWALL_PORTS[@]/#/port=}" "${FIREWALL_SOURCES[@]/#/source=}"; do
-set -- "$1" ${when:+"$when"}
-if [[ $item == source=* ]]; then set -- "$@" --zone=trusted; fi
-firewall-cmd --quiet "${@:2}" "--query-$item" && continue
-[[ $1 == ADD ]] && firewall-cmd --quiet "${@:2}" "--add-$item" || return
-done
-done
-}
-done_already() {
-local service
-if [[ $FIREWALL == ports ]]; then
-systemctl is-enabled --quiet firewalld.service && systemctl is-active --quiet firewalld.service && ports QUERY
-return
-fi
-for service in "${FIREWALL_SERVICES[@]}"; do
-if unwanted "$service"; then echo "$service is on" && return 1; fi
-done
-}
-run_step() {
-local service
-if [[ $FIREWALL == ports ]]; then
-systemctl enable firewalld.service
-systemctl start firewalld.service
-ports ADD
-return
-fi
-for service in "${FIREWALL_SERVICES[@]}"; do
-unwanted "$service" || continue
-systemctl stop "$service"
-systemctl disable "$service"
-done
-}
-;;
 prepare_time)
 step "setting the clock" "see timedatectl and systemctl status $TIME_SERVICE: the machine must reach a time server, or have the right time in its hardware clock"
 synchronised() { timedatectl | grep -E '(NTP|System clock) synchronized: yes' >/dev/null; } # systemd 219, and later
@@ -341,6 +302,26 @@ install_missing "${PACKAGES_RUNTIME[@]}"
 install_missing "${PACKAGES_KUBERNETES[@]}" "${PACKAGES_EXTRA[@]}"
 sync
 rm -f "$MARK"
+}
+;;
+prepare_firewall-ports)
+step "opening the firewall's ports" "see systemctl status firewalld.service, and firewall-cmd --list-all"
+ports() {
+local item when
+for when in --permanent ''; do
+for item in "${FIREWALL_PORTS[@]/#/port=}" "${FIREWALL_SOURCES[@]/#/source=}"; do
+set -- "$1" ${when:+"$when"}
+if [[ $item == source=* ]]; then set -- "$@" --zone=trusted; fi
+firewall-cmd --quiet "${@:2}" "--query-$item" && continue
+[[ $1 == ADD ]] && firewall-cmd --quiet "${@:2}" "--add-$item" || return
+done
+done
+}
+done_already() { systemctl is-enabled --quiet firewalld.service && systemctl is-active --quiet firewalld.service && ports QUERY; }
+run_step() {
+systemctl enable firewalld.service
+systemctl start firewalld.service
+ports ADD
 }
 ;;
 prepare_runtime)
@@ -496,7 +477,7 @@ say "$result"
 ;;
 esac
 }
-STEPS=(prepare_modules prepare_sysctl prepare_selinux prepare_firewall prepare_time prepare_packages-yum prepare_runtime prepare_kubelet bootstrap_control-plane bootstrap_token-cleanup bootstrap_cni bootstrap_kubeconfig verify_nodes verify_done)
+STEPS=(prepare_modules prepare_sysctl prepare_selinux prepare_time prepare_packages-yum prepare_firewall-ports prepare_runtime prepare_kubelet bootstrap_control-plane bootstrap_token-cleanup bootstrap_cni bootstrap_kubeconfig verify_nodes verify_done)
 set -o pipefail
 export LC_ALL=C
 phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
