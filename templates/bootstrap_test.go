@@ -71,6 +71,20 @@ func TestAfterInit(t *testing.T) {
 	}.run(t)
 }
 
+// A CRD may be larger than what an annotation holds.
+func TestLargeManifest(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/cni"}, initConf+"APPLY_FLAGS=(--server-side --force-conflicts)\n")
+	controlPlane(m)
+	m.write("etc/kubernetes/admin.conf", "admin of the cluster\n", 0o600)
+	m.write("etc/kubernetes/manifests/kube-apiserver.yaml", "", 0o600)
+	m.write("etc/muster/flannel.yaml", strings.Repeat("# a large CRD\n", 20000), 0o644)
+	m.mustRun("bootstrap")
+	if !there(t, filepath.Join(m.base, "standin/cluster/applied/flannel.yaml")) {
+		t.Error("the manifest was not applied")
+	}
+}
+
 // A user may lay a link in the way; root must not write through it.
 func TestKubeconfigFollowsNoLink(t *testing.T) {
 	t.Parallel()

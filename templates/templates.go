@@ -121,7 +121,7 @@ func IPVSModules() []byte {
 // Variables are all that the scripts read from node.conf. The plan assigns every one, as a string or, if it ends in [],
 // as an array; arrays of one group (BINARY, DOWNLOAD, IMAGE, KEY) have the same length.
 var Variables = []string{
-	"ARCHITECTURE", "BINARY_EXTRACT[]", "BINARY_PATHS[]", "BINARY_SHA256[]", "BINARY_URLS[]", "BIN_DIR",
+	"APPLY_FLAGS[]", "ARCHITECTURE", "BINARY_EXTRACT[]", "BINARY_PATHS[]", "BINARY_SHA256[]", "BINARY_URLS[]", "BIN_DIR",
 	"CERTIFICATES_DIR", "CLUSTER", "COMMANDS_AFTER[]", "COMMANDS_BEFORE[]", "CRI_SOCKET", "CURL_ARGS[]",
 	"DOWNLOAD_MODES[]", "DOWNLOAD_OWNERS[]", "DOWNLOAD_PATHS[]", "DOWNLOAD_SHA256[]", "DOWNLOAD_URLS[]", "DRY_RUN", "ENDPOINT",
 	"FIREWALL_PORTS[]", "FIREWALL_SERVICES[]", "FIREWALL_SOURCES[]", "HTTPS_PROXY", "HTTP_PROXY",

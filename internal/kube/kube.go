@@ -167,6 +167,10 @@ func (v Version) HasDockershim() bool { return !v.atLeast(24) }
 // FailCgroupV1InConfig reports whether KubeletConfiguration has failCgroupV1 (1.31).
 func (v Version) FailCgroupV1InConfig() bool { return v.atLeast(31) }
 
+// AppliesServerSide reports whether the API server applies manifests, of any size: kubectl's own apply keeps a copy of each object in
+// an annotation, for which large CRDs have no room. It is stable from 1.22; before 1.20 it refuses ports without a protocol.
+func (v Version) AppliesServerSide() bool { return v.atLeast(22) }
+
 // LearnerMode reports whether a further control plane joins etcd as a learner, so that a cut join costs no quorum: on by
 // default from 1.29.
 func (v Version) LearnerMode() bool { return v.atLeast(29) }

@@ -32,6 +32,11 @@ func (m *machine) cni() {
 		}
 	}
 	m.conf.setList("MANIFESTS", files)
+	var flags []string
+	if m.IsControlPlane() && m.version.AppliesServerSide() {
+		flags = []string{"--server-side", "--force-conflicts"}
+	}
+	m.conf.setList("APPLY_FLAGS", flags)
 	image := ""
 	if m.IsControlPlane() {
 		image = m.Cluster.Spec.Check.Nginx.Image.V

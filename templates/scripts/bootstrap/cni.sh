@@ -13,5 +13,5 @@ done_already() {
 
 run_step() {
   local file
-  for file in "${MANIFESTS[@]}"; do kubectl_admin apply -f "$file"; done
+  for file in "${MANIFESTS[@]}"; do kubectl_admin apply "${APPLY_FLAGS[@]}" -f "$file"; done
 }

@@ -458,7 +458,7 @@ for file in "${MANIFESTS[@]}"; do kubectl_admin get -f "$file" >/dev/null || ret
 }
 run_step() {
 local file
-for file in "${MANIFESTS[@]}"; do kubectl_admin apply -f "$file"; done
+for file in "${MANIFESTS[@]}"; do kubectl_admin apply "${APPLY_FLAGS[@]}" -f "$file"; done
 }
 ;;
 bootstrap_kubeconfig)
