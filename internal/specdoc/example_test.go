@@ -47,6 +47,8 @@ var siblings = map[string]map[string]any{
 	"File.SHA256":           {"source": "https://files.example.com/motd", "contents": nil},
 	"File.Source":           {"contents": nil},
 	"Archive.URL":           {"path": nil},
+	"VLAN.Routes":           {"addresses": []any{"10.10.0.5/24", "10.1.0.5/24"}},
+	"Bond.Routes":           {"addresses": []any{"10.10.0.5/24", "10.1.0.5/24"}},
 	"Packages.Source":       {"repositories": []any{map[string]any{"name": "a", "baseURL": "https://mirror.example.com/a/"}}, "gpgCheck": false},
 	"Packages.Repositories": {"source": "repositories", "gpgCheck": false},
 	"Repository.Components": {"suite": "bookworm"},
