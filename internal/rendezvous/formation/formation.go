@@ -197,8 +197,8 @@ func (f *Formation) Run(ctx context.Context) (err error) {
 	}()
 	for {
 		if err := f.tend(ctx); err != nil && ctx.Err() == nil {
-			if errors.Is(err, ErrRestart) {
-				return err
+			if errors.Is(err, ErrRestart) || !f.running {
+				return err // nothing here starts a member again that was stopped: the process has to
 			}
 			f.Log.Info("the store is being formed", "waiting", err)
 		}

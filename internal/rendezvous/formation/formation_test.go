@@ -45,11 +45,15 @@ type host struct {
 	running uint64 // the member's id, 0 when it does not run
 	cut     bool
 	live    *formation.Formation
+	faulty  func(engine) formation.Engine // an engine that fails, when a test sets it
 	cancel  context.CancelFunc
 	ended   chan struct{}
 }
 
 var errNoQuorum = errors.New("no leader")
+
+// errDisk is what an engine of a test says when its disk fails: the process may end with it.
+var errDisk = errors.New("no space left on device")
 
 func (w *world) intN(n int) int {
 	w.mu.Lock()
@@ -112,6 +116,9 @@ func (e engine) Start(id uint64) (rendezvous.Store, error) {
 func (e engine) Close(context.Context) error {
 	e.h.w.mu.Lock()
 	defer e.h.w.mu.Unlock()
+	if e.h.running == 0 {
+		return errors.New("the store does not run here yet")
+	}
 	e.h.running = 0
 	return nil
 }
@@ -275,7 +282,7 @@ func (h *host) boot() {
 	go func() {
 		defer close(h.ended)
 		for ctx.Err() == nil {
-			if err := h.run(ctx); err != nil && !errors.Is(err, formation.ErrRestart) {
+			if err := h.run(ctx); err != nil && !errors.Is(err, formation.ErrRestart) && !errors.Is(err, errDisk) {
 				h.w.t.Errorf("%s: %v", h.name, err)
 				return
 			}
@@ -296,6 +303,9 @@ func (h *host) run(ctx context.Context) error {
 		if o != h {
 			cfg.Peers[o.name] = peer{h, o}
 		}
+	}
+	if h.faulty != nil {
+		cfg.Engine = h.faulty(engine{h})
 	}
 	f, err := formation.New(cfg)
 	if err != nil {
@@ -545,6 +555,68 @@ func TestUnconfirmedStoreGivesWay(t *testing.T) {
 			h.stop()
 		}
 	})
+}
+
+// brokenOnce fails the first time that the member has to be recovered, or its files set aside.
+type brokenOnce struct {
+	engine
+	failed *bool
+}
+
+func (b brokenOnce) fail() error {
+	if *b.failed {
+		return nil
+	}
+	*b.failed = true
+	return errDisk
+}
+
+func (b brokenOnce) Recover(id uint64) error {
+	if err := b.fail(); err != nil {
+		return err
+	}
+	return b.engine.Recover(id)
+}
+
+func (b brokenOnce) SetAside() error {
+	if err := b.fail(); err != nil {
+		return err
+	}
+	return b.engine.SetAside()
+}
+
+// A disk that fails while the member is stopped ends the process, which systemd starts again: it must not go on for ever
+// without its member.
+func TestDiskFailsWhileTheMemberIsStopped(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		after time.Duration // when the founder's disk is lost
+	}{
+		{"the store is given up", 1500 * time.Millisecond}, // nobody has confirmed it
+		{"the survivor goes on alone", time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, 2)
+				failed := false
+				w.hosts[1].faulty = func(e engine) formation.Engine { return brokenOnce{e, &failed} }
+				w.hosts[0].boot()
+				w.hosts[1].boot()
+				time.Sleep(c.after)
+				w.hosts[0].stop()
+				w.hosts[0].wipe(true)
+				w.hosts[0].boot()
+				w.hosts[2].boot()
+				w.mustSettle(2)
+				if !failed {
+					t.Error("no disk failed")
+				}
+				for _, h := range w.hosts {
+					h.stop()
+				}
+			})
+		})
+	}
 }
 
 // stores is how many were ever founded.
