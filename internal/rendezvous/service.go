@@ -111,15 +111,8 @@ func (s *Service) Formed(ctx context.Context) (StoreRecord, error) {
 	return record, err
 }
 
-// Form writes the founding record, once: a second call with the same uid changes nothing. rebuilt is set when this machine
-// already is a control plane of a running cluster whose store was lost: then the init counts as committed, and every node
-// of the cluster as joined, so that no spent credential comes back to life.
-func (s *Service) Form(ctx context.Context, uid, founder string, rebuilt *Commit) error {
-	if rebuilt != nil {
-		if err := s.rebuild(ctx, *rebuilt); err != nil {
-			return err
-		}
-	}
+// Form writes the founding record, once: a second call with the same uid changes nothing.
+func (s *Service) Form(ctx context.Context, uid, founder string) error {
 	_, err := update(ctx, s.Store, keyCluster, func(r *StoreRecord, _ int64) (bool, error) {
 		if r.UID != "" && r.UID != uid {
 			return false, Errorf(CodeForbidden, "the store is founded as another one")
@@ -131,7 +124,10 @@ func (s *Service) Form(ctx context.Context, uid, founder string, rebuilt *Commit
 	return err
 }
 
-func (s *Service) rebuild(ctx context.Context, commit Commit) error {
+// Rebuild is for a store that is made again while its cluster runs, on a control plane of that cluster and before the
+// founding record: every node of the cluster counts as joined, so that no spent credential comes back to life, and then the
+// init as committed. Asked again it goes on where it failed.
+func (s *Service) Rebuild(ctx context.Context, commit Commit) error {
 	nodes, err := s.Cluster.Nodes(ctx)
 	if err != nil {
 		return clusterError(err)

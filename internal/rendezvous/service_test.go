@@ -66,7 +66,7 @@ func newScene(t *testing.T) *scene {
 		Cluster: clustertest.Certain(s.k), Members: removals{s},
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return s.clock },
 	}
-	if err := s.Form(t.Context(), "uid", "cp0", nil); err != nil {
+	if err := s.Form(t.Context(), "uid", "cp0"); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -307,17 +307,20 @@ func TestNothingIsDecidedBeforeTheStoreIsFounded(t *testing.T) {
 
 func TestFormIsDoneOnce(t *testing.T) {
 	s := newScene(t)
-	if err := s.Form(t.Context(), "uid", "cp0", nil); err != nil {
+	if err := s.Form(t.Context(), "uid", "cp0"); err != nil {
 		t.Errorf("the same founder again: %v", err)
 	}
-	wantCode(t, "another founding", s.Form(t.Context(), "other", "cp1", nil), rendezvous.CodeForbidden)
+	wantCode(t, "another founding", s.Form(t.Context(), "other", "cp1"), rendezvous.CodeForbidden)
 }
 
 func TestRebuiltStoreKeepsCredentialsSpent(t *testing.T) {
 	s := committed(t)
 	s.join(worker("w"), "w", claim1)
 	s.Service = &rendezvous.Service{Name: "c", Store: rendezvous.NewMemoryStore(), Cluster: s.Cluster, Members: removals{s}, Log: s.Log}
-	if err := s.Form(t.Context(), "uid2", "cp0", &rendezvous.Commit{Node: "cp0"}); err != nil {
+	if err := s.Rebuild(t.Context(), rendezvous.Commit{Node: "cp0"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Form(t.Context(), "uid2", "cp0"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Enrol(t.Context(), worker("w"), claim1, nil)
@@ -343,7 +346,7 @@ func TestReportAfterTheStoreWasMadeAgain(t *testing.T) {
 	}
 	s.joinPlane("cp1", machine2, run2)
 	s.Service = &rendezvous.Service{Name: "c", Store: rendezvous.NewMemoryStore(), Cluster: s.Cluster, Members: removals{s}, Log: s.Log}
-	if err := s.Form(ctx, "uid2", "cp0", &rendezvous.Commit{Node: "cp0"}); err != nil {
+	if err := errors.Join(s.Rebuild(ctx, rendezvous.Commit{Node: "cp0"}), s.Form(ctx, "uid2", "cp0")); err != nil {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{

@@ -623,7 +623,7 @@ func form(t *testing.T, ctx context.Context, w *world) {
 	for _, m := range w.planes {
 		m.restartService()
 	}
-	for w.planes[0].now().Form(ctx, "uid", "cp0", nil) != nil {
+	for w.planes[0].now().Form(ctx, "uid", "cp0") != nil {
 		if err := pause(ctx, time.Second); err != nil {
 			t.Fatal(err)
 		}

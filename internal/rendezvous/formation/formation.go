@@ -339,15 +339,22 @@ func (f *Formation) join(ctx context.Context, s state) error {
 }
 
 // orphaned gives a store up that nobody confirmed here, when every other control plane answered and none has it, or when
-// another store is confirmed.
+// another store is confirmed, or when only the other one has a member in the running cluster: this one waits for that member
+// (see rebuild), and would wait for ever.
 func (f *Formation) orphaned(ctx context.Context, s state, answers map[string]rendezvous.Membership) error {
-	other, same := false, false
+	same, confirmed, theirs := false, false, false
+	_, ours := f.InCluster()
 	for _, a := range answers {
-		other = other || a.Holds && a.Confirmed && a.UID != s.UID
-		same = same || a.Holds && a.UID == s.UID
+		switch {
+		case !a.Holds:
+		case a.UID == s.UID:
+			same, ours = true, ours || a.InCluster
+		default:
+			confirmed, theirs = confirmed || a.Confirmed, theirs || a.InCluster
+		}
 	}
 	alone := !s.Founder && !same && len(answers) == len(f.Peers)
-	if s.Confirmed || !alone && !other {
+	if s.Confirmed || !alone && !confirmed && (ours || !theirs) {
 		return nil
 	}
 	f.say("the store that this control plane began with is gone; beginning anew")
@@ -376,7 +383,8 @@ func (f *Formation) giveUp(ctx context.Context, confirmed bool) error {
 }
 
 // complete collects the promises of a majority, then writes the founding record. From that record on, decisions are made.
-// The founder does it, or, if he is lost, any other who promised.
+// The founder does it, or, if he is lost, any other who promised. He may be lost before anybody promised: then any member
+// does it when every control plane answers, so that none is overlooked which is in the running cluster.
 func (f *Formation) complete(ctx context.Context, s state) error {
 	if record, err := f.Service.Formed(ctx); err == nil && record.UID == s.UID {
 		return f.formed()
@@ -385,7 +393,10 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 	if err := f.orphaned(ctx, s, answers); err != nil {
 		return err
 	}
-	if !s.Founder && !s.Confirmed {
+	if err := f.rebuild(ctx, answers); err != nil {
+		return err
+	}
+	if !s.Founder && !s.Confirmed && len(answers) < len(f.Peers) {
 		return nil
 	}
 	promised := 1
@@ -402,22 +413,40 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 		if err := writeJSON(f.Founded, true); err != nil {
 			return err
 		}
-		if err := f.Confirm(ctx, s.UID); err != nil {
-			return err
-		}
+	}
+	if err := f.Confirm(ctx, s.UID); err != nil {
+		return err
 	}
 	return f.form(ctx, s)
 }
 
-func (f *Formation) form(ctx context.Context, s state) error {
-	var rebuilt *rendezvous.Commit
-	if commit, running := f.InCluster(); running {
-		rebuilt = &commit
+// rebuild writes into a store that is made again what the running cluster knows, or waits for a control plane that can. It
+// comes before the first promise: whoever promised may write the founding record, and need not be in the cluster himself.
+func (f *Formation) rebuild(ctx context.Context, answers map[string]rendezvous.Membership) error {
+	commit, here := f.InCluster()
+	other := slices.IndexFunc(f.ControlPlanes, func(name string) bool { return answers[name].InCluster })
+	if !here && other < 0 {
+		return nil
 	}
+	_, err := f.Service.Committed(ctx)
+	if err == nil || rendezvous.CodeOf(err) != rendezvous.CodeWaiting {
+		return err // it was written, or the store does not answer
+	}
+	if !here {
+		f.say("the store of the control planes is made again, and waits for what %s knows of the running cluster", f.ControlPlanes[other])
+		return err
+	}
+	if err = f.Service.Rebuild(ctx, commit); err != nil {
+		f.say("the store of the control planes is made again from the running cluster, and waits for it: %v", err)
+	}
+	return err
+}
+
+func (f *Formation) form(ctx context.Context, s state) error {
 	if err := f.Service.NoteMember(ctx, f.Self, f.Address); err != nil {
 		return err
 	}
-	if err := f.Service.Form(ctx, s.UID, f.Self, rebuilt); err != nil {
+	if err := f.Service.Form(ctx, s.UID, f.Self); err != nil {
 		return err
 	}
 	f.say("the store of the control planes is formed")

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,7 @@ type world struct {
 	hosts  []*host
 	groups []*group
 	said   []string
+	k      *clustertest.Kubernetes // the cluster that runs already, if one does
 }
 
 type host struct {
@@ -44,6 +46,7 @@ type host struct {
 	id      uint64
 	running uint64 // the member's id, 0 when it does not run
 	cut     bool
+	in      bool // it is a control plane of the running cluster
 	live    *formation.Formation
 	faulty  func(engine) formation.Engine // an engine that fails, when a test sets it
 	cancel  context.CancelFunc
@@ -293,10 +296,10 @@ func (h *host) boot() {
 
 func (h *host) run(ctx context.Context) error {
 	store := &formation.LateStore{}
-	service := &rendezvous.Service{Name: "c", Store: store, Cluster: clustertest.View{In: func() *clustertest.Kubernetes { return nil }}, Log: slog.New(slog.DiscardHandler)}
+	service := &rendezvous.Service{Name: "c", Store: store, Cluster: clustertest.View{In: h.kubernetes}, Log: slog.New(slog.DiscardHandler)}
 	cfg := formation.Config{
 		Self: h.name, Address: h.name, Peers: map[string]formation.Peer{}, Dir: filepath.Join(h.dir, "data"), Founded: filepath.Join(h.dir, "founded"), Engine: engine{h},
-		Service: service, Store: store, InCluster: func() (rendezvous.Commit, bool) { return rendezvous.Commit{}, false }, Log: slog.New(slog.DiscardHandler), Say: h.say,
+		Service: service, Store: store, InCluster: h.inCluster, Log: slog.New(slog.DiscardHandler), Say: h.say,
 	}
 	for _, o := range h.w.hosts {
 		cfg.ControlPlanes = append(cfg.ControlPlanes, o.name)
@@ -321,6 +324,19 @@ func (h *host) run(ctx context.Context) error {
 	return err
 }
 
+func (h *host) kubernetes() *clustertest.Kubernetes {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	if !h.in {
+		return nil
+	}
+	return h.w.k
+}
+
+func (h *host) inCluster() (rendezvous.Commit, bool) {
+	return rendezvous.Commit{Node: h.name}, h.kubernetes() != nil
+}
+
 // say keeps what was said, for a schedule that fails.
 func (h *host) say(text string) {
 	h.w.mu.Lock()
@@ -333,10 +349,10 @@ func (h *host) stop() {
 	<-h.ended
 }
 
-// wipe loses the folder of the store; everything loses the mark that it founded too, as a new machine has none.
+// wipe loses the folder of the store; everything loses the mark that it founded too, and the cluster: it is a new machine.
 func (h *host) wipe(everything bool) {
 	h.w.mu.Lock()
-	h.group = nil
+	h.group, h.in = nil, h.in && !everything
 	h.w.mu.Unlock()
 	path := filepath.Join(h.dir, "data")
 	if everything {
@@ -357,13 +373,25 @@ func newWorld(t *testing.T, size int, seed uint64) *world {
 	return w
 }
 
-// check looks at every group that ever was: how many decide.
+// cluster says that a cluster runs, and on which hosts.
+func (w *world) cluster(hosts ...int) {
+	w.k = clustertest.New("k")
+	w.k.Init("cp0")
+	for _, i := range hosts {
+		w.hosts[i].in = true
+	}
+}
+
+// check looks at every group that ever was: how many decide. None does without knowing of the cluster that runs.
 func (w *world) check() (formedGroups int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, g := range w.groups {
 		if r, err := g.store.Get(context.Background(), "cluster"); err == nil && r.Version > 0 {
 			formedGroups++
+			if r, err := g.store.Get(context.Background(), "lease/init"); w.k != nil && (err != nil || r.Version == 0) {
+				w.t.Errorf("a store decides, a cluster runs, and the store has no init: another one would be granted (%v)", err)
+			}
 		}
 	}
 	return formedGroups
@@ -404,7 +432,8 @@ func (w *world) mustSettle(seed uint64) {
 }
 
 // TestFormation: random restarts, partitions and lost disks (one at a time, and the next only when it is back) never make a
-// second store that decides, and in the end all are in the first.
+// second store that decides, and in the end all are in the first. In some a cluster runs already, on so many control planes
+// that every majority has one of them.
 func TestFormation(t *testing.T) {
 	schedules := uint64(150)
 	if testing.Short() {
@@ -414,6 +443,9 @@ func TestFormation(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			size := []int{1, 2, 3, 5}[seed%4]
 			w := newWorld(t, size, seed)
+			if seed/4%2 == 1 {
+				w.cluster(w.rng.Perm(size)[:(size+1)/2]...)
+			}
 			for _, h := range w.hosts {
 				h.boot()
 				time.Sleep(time.Duration(w.intN(5000)) * time.Millisecond)
@@ -447,8 +479,11 @@ func TestFormation(t *testing.T) {
 	}
 }
 
-// disturb restarts or cuts off a host for a while.
+// disturb restarts or cuts off a host for a while. The cluster's API stops, or is back, as often.
 func (w *world) disturb() {
+	if w.k != nil {
+		w.k.Fail([]error{nil, errDisk}[w.intN(2)])
+	}
 	h := w.hosts[w.intN(len(w.hosts))]
 	long := time.Duration(w.intN(20_000)) * time.Millisecond
 	if w.intN(2) == 0 {
@@ -457,10 +492,14 @@ func (w *world) disturb() {
 		h.boot()
 		return
 	}
-	w.mu.Lock()
-	h.cut = !h.cut
-	w.mu.Unlock()
+	w.cut(slices.Index(w.hosts, h), !h.cut)
 	time.Sleep(long)
+}
+
+func (w *world) cut(host int, off bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts[host].cut = off
 }
 
 func (w *world) heal() {
@@ -468,6 +507,9 @@ func (w *world) heal() {
 	defer w.mu.Unlock()
 	for _, h := range w.hosts {
 		h.cut = false
+	}
+	if w.k != nil {
+		w.k.Fail(nil)
 	}
 }
 
@@ -550,6 +592,136 @@ func TestUnconfirmedStoreGivesWay(t *testing.T) {
 		w.mustSettle(2)
 		if n := w.check(); n != 1 || w.hosts[0].group != first {
 			t.Errorf("%d stores decide, and the first one stands: %v", n, w.hosts[0].group == first)
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
+}
+
+// settleOnce: nothing decides while the cluster's API does not answer, and then one store does, with all in it.
+func (w *world) settleOnce() {
+	w.t.Helper()
+	time.Sleep(time.Minute)
+	if n := w.check(); n != 0 {
+		w.t.Errorf("%d stores decide before any could know of the running cluster", n)
+	}
+	w.heal()
+	w.mustSettle(2)
+	if n := w.check(); n != 1 {
+		w.t.Errorf("%d stores decide", n)
+	}
+	for _, h := range w.hosts {
+		h.stop()
+	}
+}
+
+// closed is an engine that admits nobody until it is opened.
+type closed struct {
+	engine
+	open *atomic.Bool
+}
+
+func (c closed) Add(ctx context.Context, id uint64, address string) error {
+	if !c.open.Load() {
+		return errNoQuorum
+	}
+	return c.engine.Add(ctx, id, address)
+}
+
+// founding starts cp0 and cp2, until cp0 has founded a store and cp2, which it does not admit, waits for that.
+func (w *world) founding() (open *atomic.Bool) {
+	open = &atomic.Bool{}
+	w.hosts[0].faulty = func(e engine) formation.Engine { return closed{e, open} }
+	w.hosts[2].boot()
+	w.hosts[0].boot()
+	time.Sleep(5 * time.Second)
+	w.hosts[2].stop()
+	return open
+}
+
+// TestClusterRuns is how a store is made again while its cluster runs, whose API does not answer at first: no store decides
+// before it knows of the init, or a second one would be granted.
+func TestClusterRuns(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		in   int // the control plane that is in the cluster
+		run  func(w *world)
+	}{
+		{"on the founder", 0, func(w *world) {
+			for _, h := range w.hosts {
+				h.boot()
+			}
+		}},
+		{"on the founder, which loses the store before anybody confirmed it", 0, func(w *world) {
+			for _, h := range w.hosts {
+				h.boot()
+			}
+			time.Sleep(5 * time.Second)
+			w.hosts[0].stop()
+			w.hosts[0].wipe(false)
+			w.hosts[0].boot()
+		}},
+		{"on a member that joins", 1, func(w *world) {
+			open := w.founding()
+			w.hosts[1].boot()
+			w.hosts[2].boot()
+			open.Store(true)
+		}},
+		{"on one that founds another store", 1, func(w *world) {
+			open := w.founding()
+			w.cut(0, true)
+			w.hosts[2].boot()
+			w.hosts[1].boot()
+			time.Sleep(5 * time.Second)
+			if n := w.stores(); n != 2 {
+				w.t.Errorf("%d stores are founded, want 2", n)
+			}
+			w.cut(0, false)
+			open.Store(true)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, 2)
+				w.cluster(c.in)
+				w.k.Fail(errDisk)
+				c.run(w)
+				w.settleOnce()
+			})
+		})
+	}
+}
+
+// withoutRecord is the engine of a founder that always dies before it writes the founding record.
+type withoutRecord struct{ engine }
+
+func (w withoutRecord) Start(id uint64) (rendezvous.Store, error) {
+	store, err := w.engine.Start(id)
+	return recordless{store}, err
+}
+
+type recordless struct{ rendezvous.Store }
+
+func (r recordless) Put(ctx context.Context, key string, value []byte, version int64) (int64, error) {
+	if key == "cluster" {
+		return 0, rendezvous.ErrStore
+	}
+	return r.Store.Put(ctx, key, value, version)
+}
+
+// Another control plane, which is not in the cluster, writes the founding record of a store that the founder made again.
+func TestFounderDiesBeforeTheRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 2)
+		w.cluster(0)
+		w.hosts[0].faulty = func(e engine) formation.Engine { return withoutRecord{e} }
+		for _, h := range w.hosts {
+			h.boot()
+		}
+		w.mustSettle(2)
+		if n := w.check(); n != 1 {
+			t.Errorf("%d stores decide", n)
 		}
 		for _, h := range w.hosts {
 			h.stop()

@@ -131,7 +131,7 @@ func open(t *testing.T) *site {
 	s.ca = certificateOf(t, s.authority)
 	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.service = &rendezvous.Service{Name: "k8s", Store: rendezvous.NewMemoryStore(), Cluster: clustertest.Certain(s.k), Members: noMembers{}, Log: logger}
-	if err := s.service.Form(t.Context(), "u", "cp0", nil); err != nil {
+	if err := s.service.Form(t.Context(), "u", "cp0"); err != nil {
 		t.Fatal(err)
 	}
 	id := rendezvous.Identity{Cluster: "k8s", Role: credential.ControlPlane, Name: "cp0"}
