@@ -387,7 +387,7 @@ func (f *Formation) giveUp(ctx context.Context, confirmed bool) error {
 // does it when every control plane answers, so that none is overlooked which is in the running cluster.
 func (f *Formation) complete(ctx context.Context, s state) error {
 	if record, err := f.Service.Formed(ctx); err == nil && record.UID == s.UID {
-		return f.formed()
+		return f.formed(ctx, s)
 	}
 	answers := f.ask(ctx)
 	if err := f.orphaned(ctx, s, answers); err != nil {
@@ -399,6 +399,10 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 	if !s.Founder && !s.Confirmed && len(answers) < len(f.Peers) {
 		return nil
 	}
+	// Before anybody can write the founding record: whoever revokes this control plane from then on has to find its member.
+	if err := f.Service.NoteMember(ctx, f.Self, f.Address); err != nil {
+		return err
+	}
 	promised := 1
 	for name, a := range answers {
 		if a.Holds && a.UID == s.UID && (a.Confirmed || f.Peers[name].Confirm(ctx, s.UID) == nil) {
@@ -409,15 +413,14 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 		f.say("the store of the control planes is founded and waits for more of them to join: %d of %d", promised, f.ControlPlanes.Majority())
 		return nil
 	}
-	if s.Founder && !s.Confirmed {
-		if err := writeJSON(f.Founded, true); err != nil {
-			return err
-		}
-	}
 	if err := f.Confirm(ctx, s.UID); err != nil {
 		return err
 	}
-	return f.form(ctx, s)
+	if err := f.Service.Form(ctx, s.UID, f.Self); err != nil {
+		return err
+	}
+	f.say("the store of the control planes is formed")
+	return f.formed(ctx, s)
 }
 
 // rebuild writes into a store that is made again what the running cluster knows, or waits for a control plane that can. It
@@ -442,21 +445,17 @@ func (f *Formation) rebuild(ctx context.Context, answers map[string]rendezvous.M
 	return err
 }
 
-func (f *Formation) form(ctx context.Context, s state) error {
+// formed notes that decisions are made in this store: it is given up no more. Where another one wrote the founding record,
+// nobody may have noted this member, and this founder may not have promised.
+func (f *Formation) formed(ctx context.Context, s state) error {
 	if err := f.Service.NoteMember(ctx, f.Self, f.Address); err != nil {
 		return err
 	}
-	if err := f.Service.Form(ctx, s.UID, f.Self); err != nil {
+	if err := f.Confirm(ctx, s.UID); err != nil {
 		return err
 	}
-	f.say("the store of the control planes is formed")
-	return f.formed()
-}
-
-// formed notes that decisions are made in this store: it is given up no more.
-func (f *Formation) formed() error {
 	return f.change(func(s *state) error {
-		s.Phase, s.Confirmed, s.Formed = member, true, true
+		s.Phase, s.Formed = member, true
 		return nil
 	})
 }
@@ -603,11 +602,16 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 	return f.Service.NoteMember(ctx, a.Node, a.Address)
 }
 
-// Confirm promises never to give up the store of this uid by itself.
+// Confirm promises never to give up the store of this uid by itself. A founder marks first that it founded, whoever asks.
 func (f *Formation) Confirm(_ context.Context, uid string) error {
 	return f.change(func(s *state) error {
 		if s.ID == 0 || s.UID != uid || s.Phase == joining {
 			return rendezvous.Errorf(rendezvous.CodeForbidden, "this control plane does not hold that store")
+		}
+		if s.Founder && !s.Confirmed {
+			if err := writeJSON(f.Founded, true); err != nil {
+				return err
+			}
 		}
 		s.Confirmed = true
 		return nil

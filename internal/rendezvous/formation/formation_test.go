@@ -397,7 +397,7 @@ func (w *world) check() (formedGroups int) {
 	return formedGroups
 }
 
-// settled says whether all hosts are members of one formed store.
+// settled says whether all hosts are members of one formed store, which has their addresses, and its founder his mark.
 func (w *world) settled() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -408,6 +408,16 @@ func (w *world) settled() error {
 		}
 		if r, err := g.store.Get(context.Background(), "cluster"); err != nil || r.Version == 0 || g != w.hosts[0].group || len(g.members) != len(w.hosts) {
 			return fmt.Errorf("%s: not settled: %v", h.name, g.members)
+		}
+		if r, err := g.store.Get(context.Background(), "member/"+h.name); err != nil || r.Version == 0 {
+			return fmt.Errorf("%s: nobody who revokes it finds its member (%v)", h.name, err)
+		}
+		state, err := os.ReadFile(filepath.Join(h.dir, "data/membership.json"))
+		if err == nil && strings.Contains(string(state), `"founder":true`) {
+			_, err = os.Stat(filepath.Join(h.dir, "founded"))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -693,7 +703,7 @@ func TestClusterRuns(t *testing.T) {
 	}
 }
 
-// withoutRecord is the engine of a founder that always dies before it writes the founding record.
+// withoutRecord is the engine of a founder that always dies before the founding record: it notes no address before that one.
 type withoutRecord struct{ engine }
 
 func (w withoutRecord) Start(id uint64) (rendezvous.Store, error) {
@@ -704,13 +714,15 @@ func (w withoutRecord) Start(id uint64) (rendezvous.Store, error) {
 type recordless struct{ rendezvous.Store }
 
 func (r recordless) Put(ctx context.Context, key string, value []byte, version int64) (int64, error) {
-	if key == "cluster" {
-		return 0, rendezvous.ErrStore
+	record, err := r.Get(ctx, "cluster")
+	if key == "cluster" || key == "member/cp0" && record.Version == 0 {
+		return 0, errors.Join(rendezvous.ErrStore, err)
 	}
 	return r.Store.Put(ctx, key, value, version)
 }
 
-// Another control plane, which is not in the cluster, writes the founding record of a store that the founder made again.
+// Another control plane, which is not in the cluster, writes the founding record of a store that the founder made again. The
+// founder finds it and notes its own address.
 func TestFounderDiesBeforeTheRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, 2)
@@ -727,6 +739,44 @@ func TestFounderDiesBeforeTheRecord(t *testing.T) {
 			h.stop()
 		}
 	})
+}
+
+// A founder marks that it founded before it promises, also when another member asks it to, or wrote the record without it.
+func TestFounderIsMarked(t *testing.T) {
+	for name, promise := range map[string]func(w *world, uid string) error{
+		"another member asks it": func(w *world, uid string) error { return w.hosts[0].live.Confirm(t.Context(), uid) },
+		"another member wrote the record": func(w *world, uid string) error {
+			_, err := w.groups[0].store.Put(t.Context(), "cluster", fmt.Appendf(nil, `{"uid":%q,"founder":"cp1"}`, uid), 0)
+			time.Sleep(2 * time.Second)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 5, 2)
+				w.hosts[1].boot()
+				w.hosts[2].boot()
+				time.Sleep(500 * time.Millisecond)
+				w.hosts[0].boot()
+				time.Sleep(100 * time.Millisecond)
+				w.cut(0, true) // it has founded, and the others have not asked it since
+				m, err := w.hosts[0].live.Membership(t.Context())
+				if err != nil || m.Confirmed {
+					t.Errorf("%+v, %v: want a store that nobody confirmed", m, err)
+				}
+				if err := promise(w, m.UID); err != nil {
+					t.Error(err)
+				}
+				m, err = w.hosts[0].live.Membership(t.Context())
+				if _, missing := os.Stat(filepath.Join(w.hosts[0].dir, "founded")); err != nil || !m.Confirmed || missing != nil {
+					t.Errorf("%+v, %v, %v: want a promise and its mark", m, err, missing)
+				}
+				for _, h := range w.hosts[:3] {
+					h.stop()
+				}
+			})
+		})
+	}
 }
 
 // brokenOnce fails the first time that the member has to be recovered, or its files set aside.
