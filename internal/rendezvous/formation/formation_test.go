@@ -814,7 +814,7 @@ func TestDiskFailsWhileTheMemberIsStopped(t *testing.T) {
 		name  string
 		after time.Duration // when the founder's disk is lost
 	}{
-		{"the store is given up", 1500 * time.Millisecond}, // nobody has confirmed it
+		{"the store is given up", 700 * time.Millisecond}, // the other has joined, and not been asked to confirm it
 		{"the survivor goes on alone", time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -822,8 +822,9 @@ func TestDiskFailsWhileTheMemberIsStopped(t *testing.T) {
 				w := newWorld(t, 3, 2)
 				failed := false
 				w.hosts[1].faulty = func(e engine) formation.Engine { return brokenOnce{e, &failed} }
-				w.hosts[0].boot()
 				w.hosts[1].boot()
+				time.Sleep(500 * time.Millisecond)
+				w.hosts[0].boot()
 				time.Sleep(c.after)
 				w.hosts[0].stop()
 				w.hosts[0].wipe(true)
