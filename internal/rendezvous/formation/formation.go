@@ -577,17 +577,13 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 	case a.ID == 0 || a.ID == f.Engine.FounderID() || a.Address == "":
 		return rendezvous.Errorf(rendezvous.CodeInvalid, "id and address: those of the member that joins are expected")
 	}
-	revoked, err := f.Service.Revoked(ctx, a.Node)
-	if err != nil {
-		return err
-	}
-	if revoked {
-		return rendezvous.Errorf(rendezvous.CodeRevoked, "the credential of %s is revoked", a.Node)
-	}
 	f.admitting.Lock() // one change of the membership at a time
 	defer f.admitting.Unlock()
+	if err := f.refuseRevoked(ctx, a.Node); err != nil {
+		return err
+	}
 	// Written down first: whoever is alone later has to know how many members there may be.
-	err = f.change(func(s *state) error {
+	err := f.change(func(s *state) error {
 		s.Members = slices.DeleteFunc(slices.Clone(s.Members), func(m Member) bool { return m.Address == a.Address })
 		s.Members = append(s.Members, Member{ID: a.ID, Address: a.Address})
 		return nil
@@ -595,11 +591,26 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 	if err != nil {
 		return err
 	}
+	if err := f.Service.NoteMember(ctx, a.Node, a.Address); err != nil {
+		return err
+	}
 	if err := f.Engine.Add(ctx, a.ID, a.Address); err != nil {
 		return unavailable("the store cannot change its members now: ask again", err)
 	}
+	// Whoever revoked this node before it was added removed nothing; whoever does from now on finds it.
+	if err = f.refuseRevoked(ctx, a.Node); rendezvous.CodeOf(err) == rendezvous.CodeRevoked {
+		return errors.Join(err, f.Engine.Remove(ctx, a.Address))
+	}
 	f.Log.Info("a control plane was admitted to the store", "node", a.Node, "address", a.Address)
-	return f.Service.NoteMember(ctx, a.Node, a.Address)
+	return err
+}
+
+func (f *Formation) refuseRevoked(ctx context.Context, node string) error {
+	revoked, err := f.Service.Revoked(ctx, node)
+	if err == nil && revoked {
+		err = rendezvous.Errorf(rendezvous.CodeRevoked, "the credential of %s is revoked", node)
+	}
+	return err
 }
 
 // Confirm promises never to give up the store of this uid by itself. A founder marks first that it founded, whoever asks.

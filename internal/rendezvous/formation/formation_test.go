@@ -19,6 +19,7 @@ import (
 	"muster/internal/rendezvous"
 	"muster/internal/rendezvous/clustertest"
 	"muster/internal/rendezvous/formation"
+	"muster/internal/secrets/credential"
 )
 
 // group is one replicated store in memory: it answers whoever reaches a majority of its members.
@@ -48,6 +49,7 @@ type host struct {
 	cut     bool
 	in      bool // it is a control plane of the running cluster
 	live    *formation.Formation
+	service *rendezvous.Service
 	faulty  func(engine) formation.Engine // an engine that fails, when a test sets it
 	cancel  context.CancelFunc
 	ended   chan struct{}
@@ -314,8 +316,9 @@ func (h *host) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	service.Members = f
 	h.w.mu.Lock()
-	h.live = f
+	h.live, h.service = f, service
 	h.w.mu.Unlock()
 	err = f.Run(ctx)
 	h.w.mu.Lock()
@@ -777,6 +780,48 @@ func TestFounderIsMarked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// adding lets something happen before a member is added.
+type adding struct {
+	engine
+	before func(ctx context.Context, address string)
+}
+
+func (a adding) Add(ctx context.Context, id uint64, address string) error {
+	a.before(ctx, address)
+	return a.engine.Add(ctx, id, address)
+}
+
+// A control plane that is revoked while it is being admitted is no member in the end, whichever of the two was first.
+func TestRevokedWhileAdmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 2)
+		operator := rendezvous.Identity{Cluster: "c", Role: credential.Operator, Name: "operator"}
+		revoked := false
+		w.hosts[0].faulty = func(e engine) formation.Engine {
+			return adding{e, func(ctx context.Context, address string) {
+				if address == "cp2" {
+					revoked = true
+					if err := w.hosts[1].service.Revoke(ctx, operator, "cp2", false); err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+		}
+		w.hosts[1].boot()
+		w.hosts[0].boot()
+		time.Sleep(time.Minute)
+		w.hosts[2].boot()
+		time.Sleep(time.Minute)
+		members, err := engine{w.hosts[0]}.Members(t.Context())
+		if err != nil || len(members) != 2 || !revoked {
+			t.Errorf("members %v, %v, revoked %v: want two and a revoked one", members, err, revoked)
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
 }
 
 // brokenOnce fails the first time that the member has to be recovered, or its files set aside.
