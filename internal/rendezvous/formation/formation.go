@@ -33,7 +33,8 @@ type Engine interface {
 	Close(ctx context.Context) error
 	// Members lists the members as the leader knows them.
 	Members(ctx context.Context) ([]Member, error)
-	// Add makes a running node a voting member in place of whoever had its address.
+	// Add makes a running node a voting member in place of whoever had its address. It and Remove end at ctx's deadline at
+	// the latest.
 	Add(ctx context.Context, id uint64, address string) error
 	// Remove takes the members with an address out.
 	Remove(ctx context.Context, address string) error
@@ -86,6 +87,9 @@ const (
 	membersTimeout = 3 * time.Second
 	// missedFor is how long the leader must leave this member out, or there must be none, before that counts.
 	missedFor = 10 * time.Second
+	// changeTimeout ends a change of the membership, for which all others wait, when the leader says nothing any more: the
+	// store's driver heeds nothing but a deadline. A new member that has to be sent the whole store takes seconds.
+	changeTimeout = time.Minute
 )
 
 // Formation forms the store on one control plane.
@@ -582,6 +586,8 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 	if err := f.refuseRevoked(ctx, a.Node); err != nil {
 		return err
 	}
+	ctx, cancel := changing(ctx)
+	defer cancel()
 	// Written down first: whoever is alone later has to know how many members there may be.
 	err := f.change(func(s *state) error {
 		s.Members = slices.DeleteFunc(slices.Clone(s.Members), func(m Member) bool { return m.Address == a.Address })
@@ -640,10 +646,18 @@ func (f *Formation) Remove(ctx context.Context, node string) error {
 	}
 	f.admitting.Lock()
 	defer f.admitting.Unlock()
+	ctx, cancel := changing(ctx)
+	defer cancel()
 	if err := f.Engine.Remove(ctx, address); err != nil {
 		return unavailable("the store cannot change its members now: ask again", err)
 	}
 	return nil
+}
+
+// changing is the context of a change of the membership that has begun: it goes on when who asked for it has gone, so that
+// nothing after the change is left out.
+func changing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 }
 
 func unavailable(message string, cause error) error {

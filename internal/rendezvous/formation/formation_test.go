@@ -824,6 +824,37 @@ func TestRevokedWhileAdmitted(t *testing.T) {
 	})
 }
 
+// A leader that says nothing any more holds no change of the membership up for ever.
+func TestSilentLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 2)
+		silent := true
+		w.hosts[0].faulty = func(e engine) formation.Engine {
+			return adding{e, func(ctx context.Context, address string) {
+				if address == "cp2" && silent {
+					silent = false
+					deadline, ok := ctx.Deadline()
+					if !ok {
+						t.Error("no deadline: the driver waits for ever")
+					}
+					time.Sleep(time.Until(deadline))
+				}
+			}}
+		}
+		w.hosts[0].boot()
+		w.hosts[1].boot()
+		time.Sleep(time.Minute)
+		w.hosts[2].boot() // alone: who waits for a mutex stops the time of synctest
+		w.mustSettle(2)
+		if silent {
+			t.Error("cp2 was not added by cp0")
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
+}
+
 // brokenOnce fails the first time that the member has to be recovered, or its files set aside.
 type brokenOnce struct {
 	engine
