@@ -24,6 +24,7 @@ const (
 	handshakeTimeout = 3 * time.Second
 	maxLinks         = 256
 	maxLinksPerHost  = 64
+	acceptPause      = time.Second
 )
 
 // links are the connections among members: TLS 1.3 with a control plane's certificate on both sides. dqlite itself speaks
@@ -87,8 +88,13 @@ func (l *links) serve(listener net.Listener) {
 	l.group.Go(func() {
 		for {
 			conn, err := l.listener.Accept()
-			if err != nil {
-				return // closed
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil { // such as too many open files, which passes
+				l.cfg.Log.Warn("the store's port took no connection", "error", err)
+				time.Sleep(acceptPause)
+				continue
 			}
 			l.group.Go(func() { l.take(conn) })
 		}
