@@ -27,6 +27,15 @@ const (
 	acceptPause      = time.Second
 )
 
+// keepAlive is for both ends: a member that lost power says nothing. Raft's own timers notice, the sockets have to go as well.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
+
+// listen opens the port that other members reach this one on.
+func listen(address string) (net.Listener, error) {
+	c := net.ListenConfig{KeepAliveConfig: keepAlive}
+	return c.Listen(context.Background(), "tcp", address)
+}
+
 // links are the connections among members: TLS 1.3 with a control plane's certificate on both sides. dqlite itself speaks
 // plainly to a local socket; nothing reaches that socket from outside before its handshake was good.
 type links struct {
@@ -103,7 +112,7 @@ func (l *links) serve(listener net.Listener) {
 
 func (l *links) take(raw net.Conn) {
 	remote := tls.Server(raw, l.tls())
-	if err := l.handshake(remote, raw); err != nil {
+	if err := l.handshake(remote); err != nil {
 		l.cfg.Log.Debug("a connection to the store was refused", "from", raw.RemoteAddr(), "why", err)
 		_ = raw.Close() // nothing was said on it
 		return
@@ -117,15 +126,9 @@ func (l *links) take(raw net.Conn) {
 	l.join(remote, local)
 }
 
-func (l *links) handshake(conn *tls.Conn, raw net.Conn) error {
+func (l *links) handshake(conn *tls.Conn) error {
 	ctx, cancel := context.WithTimeout(l.ctx, handshakeTimeout)
 	defer cancel()
-	if tcp, ok := raw.(*net.TCPConn); ok {
-		// A member that lost power says nothing: raft's own timers notice, the sockets have to go as well.
-		if err := tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}); err != nil {
-			return err
-		}
-	}
 	return conn.HandshakeContext(ctx)
 }
 
@@ -135,13 +138,13 @@ func (l *links) dial(ctx context.Context, address string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", l.local)
 	}
-	d := net.Dialer{Timeout: handshakeTimeout}
+	d := net.Dialer{Timeout: handshakeTimeout, KeepAliveConfig: keepAlive}
 	raw, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	conn := tls.Client(raw, l.tls())
-	if err := l.handshake(conn, raw); err != nil {
+	if err := l.handshake(conn); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}
 	l.note(conn)

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -115,7 +114,7 @@ func Start(cfg Config) (*Node, error) {
 }
 
 func (n *Node) start() error {
-	listener, err := net.Listen("tcp", n.cfg.Address)
+	listener, err := listen(n.cfg.Address)
 	if err != nil {
 		return fmt.Errorf("the store's port: %w", err)
 	}
