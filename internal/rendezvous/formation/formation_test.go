@@ -352,6 +352,13 @@ func (h *host) stop() {
 	<-h.ended
 }
 
+// holds is the store on the host's disk.
+func (h *host) holds() *group {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	return h.group
+}
+
 // wipe loses the folder of the store; everything loses the mark that it founded too, and the cluster: it is a new machine.
 func (h *host) wipe(everything bool) {
 	h.w.mu.Lock()
@@ -572,7 +579,7 @@ func TestTwoStoresAreSaid(t *testing.T) {
 		if !strings.Contains(said, "cp1: there are two clusters") || !strings.Contains(said, "cp0 holds another one") {
 			t.Errorf("it was not said:\n%s", said)
 		}
-		if w.hosts[1].group == w.hosts[0].group {
+		if w.hosts[1].holds() == w.hosts[0].holds() {
 			t.Error("the member that came back gave its store up")
 		}
 		for _, h := range w.hosts {
@@ -589,7 +596,7 @@ func TestUnconfirmedStoreGivesWay(t *testing.T) {
 		w.hosts[0].boot()
 		w.hosts[1].boot()
 		time.Sleep(time.Minute)
-		first := w.hosts[1].group
+		first := w.hosts[1].holds()
 		w.hosts[1].stop()
 		w.hosts[0].stop()
 		w.hosts[0].wipe(true)
@@ -603,8 +610,8 @@ func TestUnconfirmedStoreGivesWay(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.hosts[2].boot()
 		w.mustSettle(2)
-		if n := w.check(); n != 1 || w.hosts[0].group != first {
-			t.Errorf("%d stores decide, and the first one stands: %v", n, w.hosts[0].group == first)
+		if n := w.check(); n != 1 || w.hosts[0].holds() != first {
+			t.Errorf("%d stores decide, and the first one stands: %v", n, w.hosts[0].holds() == first)
 		}
 		for _, h := range w.hosts {
 			h.stop()
@@ -747,7 +754,7 @@ func TestFounderDiesBeforeTheRecord(t *testing.T) {
 // A founder marks that it founded before it promises, also when another member asks it to, or wrote the record without it.
 func TestFounderIsMarked(t *testing.T) {
 	for name, promise := range map[string]func(w *world, uid string) error{
-		"another member asks it": func(w *world, uid string) error { return w.hosts[0].live.Confirm(t.Context(), uid) },
+		"another member asks it": func(w *world, uid string) error { return peer{w.hosts[0], w.hosts[0]}.Confirm(t.Context(), uid) },
 		"another member wrote the record": func(w *world, uid string) error {
 			_, err := w.groups[0].store.Put(t.Context(), "cluster", fmt.Appendf(nil, `{"uid":%q,"founder":"cp1"}`, uid), 0)
 			time.Sleep(2 * time.Second)
@@ -763,14 +770,15 @@ func TestFounderIsMarked(t *testing.T) {
 				w.hosts[0].boot()
 				time.Sleep(100 * time.Millisecond)
 				w.cut(0, true) // it has founded, and the others have not asked it since
-				m, err := w.hosts[0].live.Membership(t.Context())
+				founder := peer{w.hosts[0], w.hosts[0]}
+				m, err := founder.Membership(t.Context())
 				if err != nil || m.Confirmed {
 					t.Errorf("%+v, %v: want a store that nobody confirmed", m, err)
 				}
 				if err := promise(w, m.UID); err != nil {
 					t.Error(err)
 				}
-				m, err = w.hosts[0].live.Membership(t.Context())
+				m, err = founder.Membership(t.Context())
 				if _, missing := os.Stat(filepath.Join(w.hosts[0].dir, "founded")); err != nil || !m.Confirmed || missing != nil {
 					t.Errorf("%+v, %v, %v: want a promise and its mark", m, err, missing)
 				}
