@@ -172,6 +172,28 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// A time service that comes with the packages is started after them; an image that has another, or no D-Bus, is no reason to wait for ever.
+func TestTimeServiceComesWithThePackages(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/time", "prepare/clock"}, "TIMEZONE=Asia/Shanghai TIME_SERVICE=systemd-timesyncd.service NOT_BEFORE=1700000000\n")
+	m.outside("no-dbus", "")
+	out := m.mustRun("prepare")
+	if !strings.Contains(out, "time: nothing to do") || !strings.Contains(out, "clock: the clock is not synchronised after 2 s; going on") {
+		t.Errorf("a machine without time service did not go on:\n%s", out)
+	}
+	m.wantLink(t, "etc/localtime", "/usr/share/zoneinfo/Asia/Shanghai")
+
+	conf := "TIME_SERVICE=systemd-timesyncd.service TIME_CONFIG=/etc/timesyncd.conf NOT_BEFORE=1700000000\n"
+	m = newMachine(t, []string{"prepare/time", "prepare/clock"}, conf)
+	m.write("etc/timesyncd.conf", "[Time]\n", 0o644)
+	p := m.start(nil, "/bin/bash", runner, "prepare")
+	p.waitFor(t, "time: nothing to do", "clock: FAILED at try 1")
+	p.write(t, "usr/lib/systemd/system/systemd-timesyncd.service", "# reads /etc/timesyncd.conf\n", 0o644)
+	if out, err := p.wait(); err != nil || m.readRun("active/systemd-timesyncd.service") != "[Time]\n" {
+		t.Errorf("the time service does not ask the spec's servers: %v\n%s", err, out)
+	}
+}
+
 // A machine that reaches no time server goes on after a while, but not if its clock stands before the cluster was made.
 func TestTimeIsNotSynchronised(t *testing.T) {
 	t.Parallel()
@@ -503,7 +525,7 @@ func TestCommands(t *testing.T) {
 // A container has its host's kernel and clock: there is nothing to load, and settings that the kernel lacks are the host's.
 func TestContainer(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, []string{"prepare/modules", "prepare/sysctl", "prepare/time"}, "MODULES=(br_netfilter) IPVS=true SYSCTL_FILE=/etc/sysctl.d/kubernetes.conf NOT_BEFORE=1700000000\n")
+	m := newMachine(t, []string{"prepare/modules", "prepare/sysctl", "prepare/clock"}, "MODULES=(br_netfilter) IPVS=true SYSCTL_FILE=/etc/sysctl.d/kubernetes.conf NOT_BEFORE=1700000000\n")
 	m.outside("container", "")
 	m.write("etc/sysctl.d/kubernetes.conf", "net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.ip_forward = 1\n", 0o644)
 	out, err := m.run(nil, "/bin/bash", "-c", "/bin/bash "+runner+" prepare && /bin/bash "+runner+" modules && cat /proc/sys/net/ipv4/ip_forward")

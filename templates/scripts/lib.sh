@@ -141,6 +141,49 @@ service_renew() {
 # unit_exists UNIT
 unit_exists() { [[ $(systemctl show -p LoadState "$1") == LoadState=loaded ]]; }
 
+# synchronised: in the words of systemd 219, and of later ones. Without D-Bus nobody knows.
+synchronised() { timedatectl | grep -E '(NTP|System clock) synchronized: yes' >/dev/null; }
+
+# late_enough: NOT_BEFORE is in seconds since 1970.
+late_enough() {
+  (($(date +%s) >= ${NOT_BEFORE:-0})) || { echo "the clock says $(date -u), which is before this cluster was made" && return 1; }
+}
+
+in_zone() { [[ -z $TIMEZONE || $(readlink /etc/localtime) == */zoneinfo/$TIMEZONE ]]; }
+
+# time_service current|renew: one that an image lacks matters only if it is to ask the spec's servers.
+time_service() {
+  if [[ ! $TIME_CONFIG ]] && ! unit_exists "$TIME_SERVICE"; then return; fi
+  "service_$1" "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"}
+}
+
+# clock_done: a machine that reaches no server goes on after a bounded wait ($RUN/clock), but never while the clock stands before the
+# cluster's secrets were made.
+clock_done() {
+  in_zone || { echo "the time zone is not $TIMEZONE" && return 1; }
+  if in_container; then late_enough && say "$LABEL: this is a container: the clock is its host's"; return; fi
+  time_service current || { echo "$TIME_SERVICE does not run with its configuration" && return 1; }
+  synchronised || [[ -e $RUN/clock ]] || { echo "the clock is not synchronised" && return 1; }
+  late_enough
+}
+
+# set_clock sets the zone by hand, since timedatectl needs D-Bus.
+set_clock() {
+  if ! in_zone; then
+    [[ -e /usr/share/zoneinfo/$TIMEZONE ]] || { echo "this machine does not know the time zone $TIMEZONE" && return 1; }
+    if [[ -f /etc/timezone ]]; then atomic_write /etc/timezone <<<"$TIMEZONE"; fi
+    ln -sfn "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime.muster-new
+    mv -fT /etc/localtime.muster-new /etc/localtime
+  fi
+  if in_container; then return; fi
+  time_service current || time_service renew
+  if ! wait_for synchronised; then
+    late_enough
+    say "$LABEL: the clock is not synchronised after $WAIT s; going on with $(date -u)"
+    : >"$RUN/clock"
+  fi
+}
+
 # in_container: kernel and clock are then the host's business (nodes under systemd-nspawn, for tests).
 in_container() { systemd-detect-virt --container --quiet; }
 

@@ -30,6 +30,13 @@ unlocked() {
   done
 }
 
+# update: where nobody vouches for the clock, sources are not held to their dates; their signatures are checked all the same.
+update() {
+  local flags=()
+  synchronised || flags=(-o Acquire::Check-Date=false)
+  unlocked apt-get -q "${flags[@]}" update
+}
+
 # apt_install NAME...: files that the document wrote win over the packages' own.
 apt_install() {
   unlocked apt-get -q -y -o DPkg::Lock::Timeout="$WAIT" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install "$@"
@@ -55,13 +62,14 @@ run_step() {
   unlocked dpkg --force-confdef --force-confold --configure -a
   if ! keys_in_place; then
     # Sources whose keys are not there yet make the update fail, but not that of the system's own.
-    if ! { installed ca-certificates && installed curl && installed gpg; }; then
-      unlocked apt-get -q update || :
-      install_missing ca-certificates curl gpg
+    # The clock has to be right for them, too.
+    if ! { installed ca-certificates && installed curl && installed gpg && unit_exists "$TIME_SERVICE"; }; then
+      update || :
+      install_missing ca-certificates curl gpg "${PACKAGES_BASE[@]}"
     fi
     accept_keys
   fi
-  unlocked apt-get -q update
+  update
   if [[ $(dpkg --audit) ]]; then apt_install -f; fi
   install_missing "${PACKAGES_BASE[@]}"
   install_missing "${PACKAGES_RUNTIME[@]}"

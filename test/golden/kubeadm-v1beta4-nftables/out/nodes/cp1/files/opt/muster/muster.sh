@@ -106,6 +106,37 @@ systemctl restart "$1"
 commit "$1.config" "$sum"
 }
 unit_exists() { [[ $(systemctl show -p LoadState "$1") == LoadState=loaded ]]; }
+synchronised() { timedatectl | grep -E '(NTP|System clock) synchronized: yes' >/dev/null; }
+late_enough() {
+(($(date +%s) >= ${NOT_BEFORE:-0})) || { echo "the clock says $(date -u), which is before this cluster was made" && return 1; }
+}
+in_zone() { [[ -z $TIMEZONE || $(readlink /etc/localtime) == */zoneinfo/$TIMEZONE ]]; }
+time_service() {
+if [[ ! $TIME_CONFIG ]] && ! unit_exists "$TIME_SERVICE"; then return; fi
+"service_$1" "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"}
+}
+clock_done() {
+in_zone || { echo "the time zone is not $TIMEZONE" && return 1; }
+if in_container; then late_enough && say "$LABEL: this is a container: the clock is its host's"; return; fi
+time_service current || { echo "$TIME_SERVICE does not run with its configuration" && return 1; }
+synchronised || [[ -e $RUN/clock ]] || { echo "the clock is not synchronised" && return 1; }
+late_enough
+}
+set_clock() {
+if ! in_zone; then
+[[ -e /usr/share/zoneinfo/$TIMEZONE ]] || { echo "this machine does not know the time zone $TIMEZONE" && return 1; }
+if [[ -f /etc/timezone ]]; then atomic_write /etc/timezone <<<"$TIMEZONE"; fi
+ln -sfn "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime.muster-new
+mv -fT /etc/localtime.muster-new /etc/localtime
+fi
+if in_container; then return; fi
+time_service current || time_service renew
+if ! wait_for synchronised; then
+late_enough
+say "$LABEL: the clock is not synchronised after $WAIT s; going on with $(date -u)"
+: >"$RUN/clock"
+fi
+}
 in_container() { systemd-detect-virt --container --quiet; }
 load_modules() {
 local module rc=0
@@ -294,26 +325,8 @@ done
 ;;
 prepare_time)
 step "setting the clock" "see timedatectl and systemctl status $TIME_SERVICE: the machine must reach a time server, or have the right time in its hardware clock"
-synchronised() { timedatectl | grep -E '(NTP|System clock) synchronized: yes' >/dev/null; } # systemd 219, and later
-late_enough() {
-(($(date +%s) >= ${NOT_BEFORE:-0})) || { echo "the clock says $(date -u), which is before this cluster was made" && return 1; }
-}
-done_already() {
-[[ -z $TIMEZONE || $(readlink /etc/localtime) == */zoneinfo/$TIMEZONE ]] || { echo "the time zone is not $TIMEZONE" && return 1; }
-if in_container; then late_enough && say "$LABEL: this is a container: the clock is its host's"; return; fi
-service_current "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"} || { echo "$TIME_SERVICE does not run with its configuration" && return 1; }
-synchronised || [[ -e $RUN/clock ]] || { echo "the clock is not synchronised" && return 1; }
-late_enough
-}
-run_step() {
-if [[ $TIMEZONE && $(readlink /etc/localtime) != */zoneinfo/$TIMEZONE ]]; then timedatectl set-timezone "$TIMEZONE"; fi
-in_container || service_current "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"} || service_renew "$TIME_SERVICE" ${TIME_CONFIG:+"$TIME_CONFIG"}
-if ! in_container && ! wait_for synchronised; then
-late_enough
-say "$LABEL: the clock is not synchronised after $WAIT s; going on with $(date -u)"
-: >"$RUN/clock"
-fi
-}
+done_already() { ! unit_exists "$TIME_SERVICE" || clock_done; }
+run_step() { set_clock; }
 ;;
 prepare_binaries)
 step "fetching programs" "the machine must reach the addresses of the profile's binaries, by system.proxy if there is one"
@@ -362,6 +375,11 @@ fetch "${BINARY_URLS[i]}" "${BINARY_SHA256[i]}" "${BINARY_PATHS[i]}" 755
 fi
 done
 }
+;;
+prepare_clock)
+step "looking at the clock once more" "see timedatectl and systemctl status $TIME_SERVICE: the machine must reach a time server, or have the right time in its hardware clock"
+done_already() { clock_done; }
+run_step() { set_clock; }
 ;;
 prepare_runtime)
 step "starting $RUNTIME" "see journalctl -u $RUNTIME_SERVICE: its configuration, or the configuration that the spec merged into it, may be refused"
@@ -503,7 +521,7 @@ say "$result"
 ;;
 esac
 }
-STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_binaries prepare_runtime prepare_kubelet bootstrap_control-plane bootstrap_token-cleanup bootstrap_kubeconfig verify_nodes verify_done)
+STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_binaries prepare_clock prepare_runtime prepare_kubelet bootstrap_control-plane bootstrap_token-cleanup bootstrap_kubeconfig verify_nodes verify_done)
 set -o pipefail
 export LC_ALL=C
 phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
