@@ -228,6 +228,7 @@ type DropIn struct {
 //	{documents}  the URL of the folder of the machine's own documents
 //	{config}     the URL of the Ignition document (in args)
 //	{instance}   cloud-init's instance-id (in args)
+//	{hostname}   the machine's host name (in args): the node's name, or the pool's name and the machine's MAC address
 //	{disk}       the node's disk
 //
 // They can stand anywhere: they hold no blank, quote or other character that a shell, a unit or a kernel's command line

@@ -66,10 +66,17 @@ func (w netWords) boot(way profiles.NetBoot, served render.Document) media.NetBo
 		b.MAC = n.MAC.V
 	}
 	b.Documents, b.Ignition = documentsOf(served)
+	hostname := c.Hostname
+	if c.Pool {
+		hostname = c.Name + "-" + media.OwnMAC
+		if longest := 63 - len("-52-54-00-12-34-56"); len(c.Name) > longest {
+			w.problems.Errorf(c.At, fmt.Sprintf("give the pool a name of %d letters at most", longest), "the name of pool %s and a MAC address are too long for a host name", c.Name)
+		}
+	}
 	config := w.pxe.DocumentsURL(b.Pool, b.Name) + "/" + b.Ignition
 	for _, arg := range way.Args.Items {
-		b.Args = append(b.Args, w.fill("args", arg.V, "{instance}", w.instance(), "{config}", config))
-		b.MatchboxArgs = append(b.MatchboxArgs, w.fill("args", arg.V, "{instance}", w.instance(), "{config}", w.pxe.MatchboxIgnitionURL(b.MAC)))
+		b.Args = append(b.Args, w.fill("args", arg.V, "{instance}", w.instance(), "{hostname}", hostname, "{config}", config))
+		b.MatchboxArgs = append(b.MatchboxArgs, w.fill("args", arg.V, "{instance}", w.instance(), "{hostname}", hostname, "{config}", w.pxe.MatchboxIgnitionURL(b.MAC)))
 	}
 	return b
 }

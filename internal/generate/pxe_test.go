@@ -39,6 +39,7 @@ spec:
     - {name: elsewhere, role: worker}
   pools:
     - {name: burst, role: worker, maxNodes: 10, profile: flatcar-containerd}
+    - {name: live, role: worker, maxNodes: 10}
   users: [{name: admin, sshAuthorizedKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJAJC6axw6Inw5ATjf7512pnWYu0WwQwZAnUU5m9cZw+ you@example.com]}]
 `
 
@@ -205,7 +206,7 @@ func TestNetBoot(t *testing.T) {
 		if got := s.requests(); !slices.Equal(got, want) {
 			t.Errorf("the machine asked for %q, want %q", got, want)
 		}
-		cloudInit(t, s, line)
+		cloudInit(t, s, line, "nodes/live1", "metal.live1", "live1")
 	})
 	t.Run("the installer of Flatcar", func(t *testing.T) {
 		line, _ := boot(t, s, "boot.ipxe", "52:54:00:12:34:58")
@@ -215,12 +216,20 @@ func TestNetBoot(t *testing.T) {
 	t.Run("a pool", func(t *testing.T) {
 		line, _ := boot(t, s, "pool-burst.ipxe", "52:54:00:bb:bb:bb")
 		s.requests()
+		if want := "systemd.hostname=burst-52-54-00-aa-aa-aa"; !strings.Contains(line, want) {
+			t.Errorf("the command line %q has no %s", line, want)
+		}
 		ignition(t, s, line, "/pools/burst/config.ign")
+	})
+	t.Run("a pool with cloud-init", func(t *testing.T) {
+		line, _ := boot(t, s, "pool-live.ipxe", "52:54:00:bb:bb:bb")
+		s.requests()
+		cloudInit(t, s, line, "pools/live", "metal.live", "live-52-54-00-aa-aa-aa")
 	})
 }
 
-// cloudInit lets Debian 12's cloud-init act on a kernel's command line.
-func cloudInit(t *testing.T, s *server, line string) {
+// cloudInit lets Debian 12's cloud-init act on a kernel's command line; folder has the machine's documents.
+func cloudInit(t *testing.T, s *server, line, folder, instance, hostname string) {
 	t.Helper()
 	script, err := os.ReadFile("testdata/seed.py")
 	if err != nil {
@@ -237,10 +246,10 @@ func cloudInit(t *testing.T, s *server, line string) {
 	if err := json.Unmarshal([]byte(answer), &got); err != nil {
 		t.Fatalf("%v: %s", err, answer)
 	}
-	if !bytes.Equal(got.UserData, s.tree["nodes/live1/user-data"]) {
+	if !bytes.Equal(got.UserData, s.tree[folder+"/user-data"]) {
 		t.Error("cloud-init gets other user-data than the node's")
 	}
-	if got.MetaData["instance-id"] != "metal.live1" || got.MetaData["local-hostname"] != "live1" || got.Mode != "net" || !got.Trusted {
+	if got.MetaData["instance-id"] != instance || got.MetaData["local-hostname"] != hostname || got.Mode != "net" || !got.Trusted {
 		t.Errorf("cloud-init makes %+v of %q", got, line)
 	}
 }
@@ -328,7 +337,7 @@ func TestNetBootTree(t *testing.T) {
 		"matchbox/groups/flat1.json", "matchbox/ignition/flat1.ign", "matchbox/profiles/flat1.json",
 		"nodes/cp1/meta-data", "nodes/cp1/user-data", "nodes/cp1/vendor-data",
 		"nodes/flat1/config.ign", "nodes/live1/meta-data", "nodes/live1/user-data", "nodes/live1/vendor-data",
-		"pool-burst.ipxe", "pools/burst/config.ign",
+		"pool-burst.ipxe", "pool-live.ipxe", "pools/burst/config.ign", "pools/live/meta-data", "pools/live/user-data", "pools/live/vendor-data",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("served are %q, want %q", got, want)
@@ -342,7 +351,7 @@ func TestNetBootTree(t *testing.T) {
 	for _, p := range problems {
 		said = append(said, fmt.Sprintf("%d %s: %s", p.Line, p.Severity, p.Message[:strings.IndexAny(p.Message, ",:")]))
 	}
-	wantSaid := []string{"11 warning: live1 runs from memory", "13 notice: elsewhere has no mac", "15 warning: burst runs from memory"}
+	wantSaid := []string{"11 warning: live1 runs from memory", "13 notice: elsewhere has no mac", "15 warning: burst runs from memory", "16 warning: live runs from memory"}
 	if !slices.Equal(said, wantSaid) {
 		t.Errorf("the problems are %q, want %q", said, wantSaid)
 	}
@@ -375,6 +384,7 @@ func TestNetBootRefusals(t *testing.T) {
 		{"no installer", own, with("pxe:\n  boot:\n    " + kernel), 10, "profile ./own.yaml installs nothing over the network"},
 		{"only an installer", own, with("pxe:\n  install:\n    " + kernel), 11, "profile ./own.yaml only installs over the network, and live1 names no disk"},
 		{"unknown word", own, with("pxe:\n  boot:\n    " + kernel + "    args: [\"a={documnts}\"]\n  install:\n    " + kernel), 5, "{documnts} means nothing for live1"},
+		{"pool's name", strings.Replace(spec, "name: burst", "name: "+strings.Repeat("b", 46), 1), nil, 15, "are too long for a host name"},
 		{"disk in memory", own, with("pxe:\n  boot:\n    " + kernel + "    args: [\"root={disk}\"]\n  install:\n    " + kernel), 5, "{disk} means nothing for live1"},
 		{"mode", own, with("pxe:\n  boot:\n    " + kernel + "  install:\n    " + kernel + "    files: [{path: /a, mode: \"9\", contents: a}]\n"), 5, `"9" is no mode`},
 		{"no unit", own, with("pxe:\n  boot:\n    " + kernel + "  install:\n    kernel: k\n    source: somewhere\n"), 5, "pxe.install.units is empty"},

@@ -139,6 +139,9 @@ func (p PXE) check() error {
 	return errors.Join(problems...)
 }
 
+// OwnMAC stands on a pool's command line for the MAC address of whichever machine boots; iPXE puts it in.
+const OwnMAC = "${net0/mac:hexhyp}"
+
 // CheckBaseURL tells what keeps a base URL out of scripts and command lines.
 func CheckBaseURL(base string) error {
 	if !plainBase.MatchString(base) {
@@ -170,6 +173,9 @@ func (m NetBoot) Problems() []error {
 		}
 	}
 	for _, arg := range slices.Concat(m.Args, m.MatchboxArgs) {
+		if m.Pool {
+			arg = strings.ReplaceAll(arg, OwnMAC, "")
+		}
 		if !plainArg.MatchString(arg) || arg == "||" || arg == "&&" || arg == ";" {
 			refuse("the kernel argument %q has blanks, quotes or characters that iPXE reads as something else; write one parameter an item, without them", arg)
 		}
