@@ -184,6 +184,36 @@ func TestNetworkLost(t *testing.T) {
 	}
 }
 
+// TestNetworkOfTheImage: a file of the image by which all interfaces ask DHCP gives way to a static network, and to that only.
+func TestNetworkOfTheImage(t *testing.T) {
+	static := small()
+	static.Network = &node.Network{Ethernets: []node.Ethernet{
+		{Link: node.Link{Name: "ens3", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.7.5/24")}}},
+	}}
+	for name, c := range map[string]struct {
+		cfg  node.Config
+		want string
+	}{
+		"static": {static, "10-netplan-ens3.network\n"},
+		"DHCP":   {small(), "10-netplan-all-en.network\n10-netplan-ens3.network\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, c.cfg), render.UserData)
+			write(t, root, marks+"/config_other", "")
+			check(t, os.Symlink("instances/consumer", filepath.Join(root, "var/lib/cloud/instance")))
+			write(t, root, "etc/netplan/90-default.yaml", "network: {version: 2, ethernets: {all-en: {match: {name: en*}, dhcp4: true}}}\n")
+			write(t, root, "etc/netplan/50-cloud-init.yaml", "network: {version: 2, ethernets: {ens3: {addresses: [192.168.7.5/24]}}}\n")
+			write(t, root, "usr/local/bin/netplan", "#!/bin/sh\n[ \"$1\" = apply ] && exec /usr/sbin/netplan generate\n")
+			check(t, os.Chmod(filepath.Join(root, "usr/local/bin/netplan"), 0o755))
+			out := inRoot(t, root, "/bin/sh", "-c", networkApplied+"chmod 600 /etc/netplan/*\n/usr/sbin/netplan generate\n"+bootScript(t, userData)+"cd /run/systemd/network && ls")
+			if out != c.want {
+				t.Errorf("the machine's networks are %q, not %q", out, c.want)
+			}
+		})
+	}
+}
+
 // TestRealCloudInitRepairs boots a machine that was cut inside write_files a second time, with the real cloud-init.
 func TestRealCloudInitRepairs(t *testing.T) {
 	cfg := sample()

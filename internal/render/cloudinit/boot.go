@@ -20,6 +20,9 @@ import (
 // or no address at all, the record is taken away and the machine starts again as for the first time. That can be wrong, when
 // a cable is out or DHCP is silent, so it happens three times at most.
 //
+// Before that it takes away netplan's file of Debian's cloud images, by which all interfaces ask DHCP: netplan makes
+// 10-netplan-all-en.network of it, which comes before 10-netplan-ens3.network and would win over a static network.
+//
 // Then the files. It compares the modes and bytes of all files, in order, with their digest, and asks whether the
 // first unit is enabled, which is the last thing that runcmd does. On a difference it takes away the marks of the modules
 // that made all this, so that cloud-init runs them again later in this boot. It ends well in any case: cloud-init would
@@ -34,6 +37,10 @@ shift 4
 [ ! -e "$done" ] || exit 0
 sync
 cd /var/lib/cloud/instance/sem || exit 0
+if [ "$addresses" ] && [ -e /etc/netplan/90-default.yaml ]; then
+  rm -f /etc/netplan/90-default.yaml
+  timeout 60 netplan apply
+fi
 lost() {
   for address in $addresses; do
     [ "$(ip -o address show to "$address")" ] || return 0
