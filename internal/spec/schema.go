@@ -174,7 +174,7 @@ type Kubernetes struct {
 	Kubelet Component `yaml:"kubelet" example:"{extraArgs: {v: \"2\"}}"`
 	// BootstrapToken bounds the token that kubeadm init makes for itself.
 	BootstrapToken BootstrapToken `yaml:"bootstrapToken" example:"{ttl: 15m}"`
-	// Patches are JSON merge patches (RFC 7396) over the documents that muster writes for kubeadm, by kind: ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration are the cluster's, InitConfiguration is read by the first control plane and JoinConfiguration by all other machines.
+	// Patches are JSON merge patches (RFC 7396) over the documents that muster writes for kubeadm, by kind: ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration are the cluster's, InitConfiguration is read by the control plane that runs kubeadm init, whichever that is, and JoinConfiguration by all other machines.
 	Patches Map[Free] `yaml:"patches" example:"{KubeletConfiguration: {maxPods: 200}}"`
 }
 
@@ -201,7 +201,7 @@ type MachineKubernetes struct {
 	APIServer LocalAPIEndpoint `yaml:"apiServer" example:"{bindPort: 6443}"`
 	// Kubelet configures these machines' kubelet.
 	Kubelet Component `yaml:"kubelet" example:"{extraArgs: {max-pods: \"200\"}}"`
-	// Patches are JSON merge patches over these machines' InitConfiguration, which only the first control plane reads, and JoinConfiguration, which all other machines read.
+	// Patches are JSON merge patches over these machines' InitConfiguration, which the control plane that runs kubeadm init reads, and JoinConfiguration, which all others read.
 	Patches Map[Free] `yaml:"patches" example:"{JoinConfiguration: {timeouts: {tlsBootstrap: 10m0s}}}"`
 }
 
