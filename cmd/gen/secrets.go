@@ -30,7 +30,7 @@ func (o *options) secretsFile() string {
 // credentials would make the documents those of another cluster, which no machine of the running one talks to.
 func (o *options) createSecrets() (*secrets.Bundle, error) {
 	file := o.secretsFile()
-	if strings.HasPrefix(file, "/dev/") || strings.HasPrefix(file, "/proc/") {
+	if o.secrets == "" && isOpenFile(o.spec) {
 		return nil, fmt.Errorf("the secrets bundle cannot be kept beside %s: name a file with -secrets", o.spec)
 	}
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
@@ -44,6 +44,11 @@ func (o *options) createSecrets() (*secrets.Bundle, error) {
 		fmt.Fprintf(o.stderr, "gen: created %s: keep it as long as the cluster, show it to nobody, and keep it out of version control; every credential comes from it\n", file)
 	}
 	return bundle, err
+}
+
+// isOpenFile tells a name of a file that this process has open, such as a shell's <(…), beside which nothing lasts.
+func isOpenFile(name string) bool {
+	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/")
 }
 
 // lookAtSecrets is for commands that write nothing. Without a bundle the public one shows the documents' form.

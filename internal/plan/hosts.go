@@ -32,6 +32,7 @@ func clusterNames(c *spec.Cluster, targets []spec.Target) names {
 	}
 }
 
+// kubelets are what API servers reach without a proxy: see names.
 func kubelets(targets []spec.Target) []string {
 	var out []string
 	seen := map[string]bool{"": true}
