@@ -16,7 +16,6 @@ import (
 	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
-	"muster/internal/problem"
 	"muster/internal/render"
 	"muster/internal/spec"
 )
@@ -149,7 +148,7 @@ func (g *generator) readable(folder string, c node.Config) {
 func (g *generator) checkSize(m plan.Machine, doc render.Document) {
 	platform, size := m.Target.Platform, len(doc.Files[0].Data)
 	if m.Config.Limit > 0 && size > m.Config.Limit {
-		g.problems.Errorf(nearest(platform.At, m.Config.At), smaller(m),
+		g.problems.Errorf(platform.At.Or(m.Config.At), smaller(m),
 			"the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, m.Config.Limit)
 	}
 }
@@ -169,14 +168,4 @@ func smaller(m plan.Machine) string {
 		return "nothing in it can be left out: " + elsewhere
 	}
 	return strings.Join(ways, ", and ") + "; or " + elsewhere
-}
-
-// nearest is the first place that a line of the spec holds.
-func nearest(places ...problem.At) problem.At {
-	for _, at := range places {
-		if at.Known() {
-			return at
-		}
-	}
-	return places[0]
 }

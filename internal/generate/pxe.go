@@ -90,7 +90,7 @@ func (g *generator) netWay(m plan.Machine) (profiles.NetBoot, bool) {
 	profile := m.Target.Profile
 	switch {
 	case !boot.Known() && !install.Known():
-		g.problems.Errorf(nearest(profile.At, m.Config.At), "name a profile that does, leave its mac out, or leave pxe out",
+		g.problems.Errorf(profile.At.Or(m.Config.At), "name a profile that does, leave its mac out, or leave pxe out",
 			"profile %s does not say how %s boots over the network", profile.V, m.Config.Name)
 	case installs(m) && !install.Known():
 		g.problems.Errorf(m.Target.Node.Disk.At, "leave disk out to run it from the network, or install it otherwise and leave its mac out",
@@ -120,7 +120,7 @@ func (g *generator) checkNetwork(m plan.Machine, doc render.Document) {
 	if !static || installs(m) {
 		return
 	}
-	g.problems.Errorf(nearest(m.Target.Network.At, m.Config.At), "write disk: /dev/vda, or leave network out and let the DHCP server know the address",
+	g.problems.Errorf(m.Target.Network.At.Or(m.Config.At), "write disk: /dev/vda, or leave network out and let the DHCP server know the address",
 		"%s runs from memory and keeps the network that DHCP gives it while it boots", m.Config.Name)
 }
 
@@ -199,7 +199,7 @@ func (w netWords) fill(field, text string, more ...string) string {
 	}
 	out := strings.NewReplacer(append(words, more...)...).Replace(text)
 	if left := unfilled.FindStringSubmatch(out); left != nil {
-		w.problems.Errorf(nearest(w.machine.Target.Profile.At, c.At), "see the profile's pxe block",
+		w.problems.Errorf(w.machine.Target.Profile.At.Or(c.At), "see the profile's pxe block",
 			"profile %s: pxe: %s: %s means nothing for %s", w.machine.Target.Profile.V, field, left[1], c.Name)
 	}
 	return out
@@ -209,7 +209,7 @@ func (w netWords) fill(field, text string, more ...string) string {
 func (w netWords) installer(way profiles.NetBoot, doc render.Document) (render.Document, error) {
 	m := w.machine
 	if len(way.Units.Items) == 0 {
-		w.problems.Errorf(nearest(m.Target.Profile.At, m.Config.At), "add the unit that installs the system",
+		w.problems.Errorf(m.Target.Profile.At.Or(m.Config.At), "add the unit that installs the system",
 			"profile %s: pxe.install.units is empty", m.Target.Profile.V)
 		return render.Document{}, nil
 	}
@@ -237,7 +237,7 @@ func (w netWords) installer(way profiles.NetBoot, doc render.Document) (render.D
 		return out, err
 	}
 	for _, p := range refused.Problems {
-		w.problems.Errorf(nearest(m.Target.Profile.At, m.Config.At), p.Instead, "profile %s: pxe.install: %s", m.Target.Profile.V, p.Message)
+		w.problems.Errorf(m.Target.Profile.At.Or(m.Config.At), p.Instead, "profile %s: pxe.install: %s", m.Target.Profile.V, p.Message)
 	}
 	return render.Document{}, nil
 }
@@ -249,7 +249,7 @@ func (w netWords) mode(f profiles.File) fs.FileMode {
 	}
 	mode, err := strconv.ParseUint(f.Mode.V, 8, 9)
 	if err != nil {
-		w.problems.Errorf(nearest(w.machine.Target.Profile.At, w.machine.Config.At), "write it like \"0755\"",
+		w.problems.Errorf(w.machine.Target.Profile.At.Or(w.machine.Config.At), "write it like \"0755\"",
 			"profile %s: pxe.install: %s: %q is no mode", w.machine.Target.Profile.V, f.Path.V, f.Mode.V)
 	}
 	return fs.FileMode(mode)

@@ -171,8 +171,8 @@ func (m *machine) taken(path string, at problem.At) bool {
 	if i < 0 && path != m.programPath() {
 		return false
 	}
-	if i >= 0 && !at.Known() {
-		at = m.config.Files[i].At
+	if i >= 0 {
+		at = at.Or(m.config.Files[i].At)
 	}
 	m.problems.Errorf(at, "say it in the field of the spec that the file comes from, or choose another path", "muster writes %s itself", path)
 	return true

@@ -22,6 +22,14 @@ type At struct {
 // Known reports whether a line of a file holds the value.
 func (a At) Known() bool { return a.Line > 0 }
 
+// Or is the one of two places that a line of a file holds, the first if both are: what stands there is what can be mended.
+func (a At) Or(other At) At {
+	if !a.Known() && other.Known() {
+		return other
+	}
+	return a
+}
+
 // Severity orders what a problem does to the run.
 type Severity int
 

@@ -104,7 +104,7 @@ func checkPath(cfg node.Config, p string, at problem.At, written map[string]prob
 		refused.Errorf(at, "write an absolute path of printable ASCII characters without . and .. in it", "%q is no path of a file", p)
 		return false
 	case twice:
-		refused.Errorf(withLine(at, before), "write it once", "%s is written twice", p)
+		refused.Errorf(at.Or(before), "write it once", "%s is written twice", p)
 	case p == "/etc/hostname" && cfg.Hostname != "":
 		refused.Errorf(at, "leave the file out", "%s is written from the hostname", p)
 	case strings.HasPrefix(p, unitFolder):
@@ -118,19 +118,11 @@ func checkPath(cfg node.Config, p string, at problem.At, written map[string]prob
 	return true
 }
 
-// withLine is the place of two that a line of the spec holds: what stands there is what can be mended.
-func withLine(at, other problem.At) problem.At {
-	if at.Known() {
-		return at
-	}
-	return other
-}
-
 // checkFolders refuses a path below another one that is written.
 func checkFolders(p string, at problem.At, written map[string]problem.At, refused *problem.List) {
 	for folder := path.Dir(p); folder != "/" && folder != "."; folder = path.Dir(folder) {
 		if above, isFile := written[folder]; isFile {
-			refused.Errorf(withLine(at, above), "rename one of them", "%s lies in %s, which is a file", p, folder)
+			refused.Errorf(at.Or(above), "rename one of them", "%s lies in %s, which is a file", p, folder)
 		}
 	}
 }
