@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -297,8 +298,14 @@ func (d *decoder) pairs(n *yaml.Node, path string, f func(key, value *yaml.Node)
 	}
 }
 
+// fieldsByType keeps what fieldsOf found.
+var fieldsByType sync.Map
+
 // fieldsOf lists a struct's fields by their YAML key, those of inlined structs included.
 func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	if known, ok := fieldsByType.Load(t); ok {
+		return known.(map[string]reflect.StructField)
+	}
 	fields := map[string]reflect.StructField{}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -306,6 +313,7 @@ func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 			fields[name] = f
 		}
 	}
+	fieldsByType.Store(t, fields)
 	return fields
 }
 

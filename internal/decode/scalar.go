@@ -99,10 +99,11 @@ func (l *List[T]) decode(d *decoder, n *yaml.Node, path string) {
 		return
 	}
 	l.Set = true
+	if len(n.Content) > 0 {
+		l.Items = make([]T, len(n.Content))
+	}
 	for i, item := range n.Content {
-		var value T
-		d.value(reflect.ValueOf(&value).Elem(), item, fmt.Sprintf("%s[%d]", path, i))
-		l.Items = append(l.Items, value)
+		d.value(reflect.ValueOf(&l.Items[i]).Elem(), item, fmt.Sprintf("%s[%d]", path, i))
 	}
 }
 

@@ -44,7 +44,7 @@ func flannelMinor(version string) int {
 // interfacesDiffer reports whether the nodes' network interfaces have more than one name: flannel's DaemonSet is the same
 // on all machines, and can name an interface only where all agree.
 func (m *machine) interfacesDiffer() bool {
-	for _, t := range m.Cluster.Targets() {
+	for _, t := range m.targets {
 		if t.Network.Interface.V != m.Network.Interface.V || t.Pool != nil {
 			return true
 		}

@@ -14,8 +14,7 @@ const MaxHosts = 100
 
 // names is who is who in the cluster, the same for every machine.
 type names struct {
-	nodes         []spec.Node
-	controlPlanes []spec.Node
+	nodes, controlPlanes []*spec.Node // pointers, since a node is large
 	// kubelets are the networks that the nodes' addresses are from, and the addresses of nodes without a static network.
 	kubelets     []string
 	endpointHost string
@@ -26,8 +25,12 @@ type names struct {
 
 func clusterNames(c *spec.Cluster, targets []spec.Target) names {
 	host, port, _ := net.SplitHostPort(c.Spec.Kubernetes.ControlPlaneEndpoint.V) // defaulted and validated
+	var nodes []*spec.Node
+	for i := range c.Spec.Nodes.Items {
+		nodes = append(nodes, &c.Spec.Nodes.Items[i])
+	}
 	return names{
-		nodes: c.Spec.Nodes.Items, controlPlanes: c.ControlPlanes(), kubelets: kubelets(targets), endpointHost: host, endpointPort: port,
+		nodes: nodes, controlPlanes: c.ControlPlanes(), kubelets: kubelets(targets), endpointHost: host, endpointPort: port,
 		endpointIsOurs: host == spec.OwnEndpointHost(c.Spec.Kubernetes.ClusterName.V),
 	}
 }
@@ -95,7 +98,7 @@ func (m *machine) hosts() {
 }
 
 // knownNodes are the nodes that the machine's /etc/hosts names.
-func (m *machine) knownNodes() []spec.Node {
+func (m *machine) knownNodes() []*spec.Node {
 	if len(m.names.nodes) <= MaxHosts {
 		return m.names.nodes
 	}
@@ -103,14 +106,14 @@ func (m *machine) knownNodes() []spec.Node {
 	if m.Node == nil || m.IsControlPlane() {
 		return m.names.controlPlanes
 	}
-	return append(slices.Clone(m.names.controlPlanes), *m.Node)
+	return append(slices.Clone(m.names.controlPlanes), m.Node)
 }
 
 // endpointOrder lists the control planes for the endpoint's name, the machine itself first: clients try the addresses in
 // this order.
-func (m *machine) endpointOrder() []spec.Node {
+func (m *machine) endpointOrder() []*spec.Node {
 	ordered := slices.Clone(m.names.controlPlanes)
-	slices.SortStableFunc(ordered, func(a, b spec.Node) int {
+	slices.SortStableFunc(ordered, func(a, b *spec.Node) int {
 		switch own := m.Name.V; {
 		case a.Name.V == own:
 			return -1

@@ -271,7 +271,7 @@ func setUnlessEmpty(o object, key string, value object) {
 // kubeletConfiguration is the cluster's; kubeadm hands it to every machine that joins.
 func (m *machine) kubeletConfiguration() object {
 	o := object{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
-	if slices.ContainsFunc(m.Cluster.Targets(), func(t spec.Target) bool { return t.System.Swap.V == "keep" }) {
+	if slices.ContainsFunc(m.targets, func(t spec.Target) bool { return t.System.Swap.V == "keep" }) {
 		o["failSwapOn"] = false
 	}
 	return o

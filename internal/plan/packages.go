@@ -89,7 +89,7 @@ func (m *machine) fill(texts []string) []string {
 }
 
 func (m *machine) fillOne(text string) string {
-	return strings.NewReplacer("{version}", m.version.Number(), "{minor}", m.version.MinorNumber()).Replace(text)
+	return strings.ReplaceAll(strings.ReplaceAll(text, "{version}", m.version.Number()), "{minor}", m.version.MinorNumber())
 }
 
 // repositories are the profile's package sources, or the spec's in their place.

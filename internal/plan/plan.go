@@ -62,6 +62,7 @@ func Build(in Input, problems *problem.List) []Machine {
 		return nil
 	}
 	targets := in.Cluster.Targets()
+	all := targets
 	names, joined := clusterNames(in.Cluster, targets), &sync.Map{}
 	args := controllerManagerArgs(in, targets, problems)
 	checkCNIBin(in, targets, problems)
@@ -69,19 +70,19 @@ func Build(in Input, problems *problem.List) []Machine {
 		targets = targets[*in.Only : *in.Only+1]
 	}
 	out := make([]Machine, len(targets))
-	var all errgroup.Group // machines depend on nothing but themselves
-	all.SetLimit(runtime.GOMAXPROCS(0))
+	var plans errgroup.Group // machines depend on nothing but themselves
+	plans.SetLimit(runtime.GOMAXPROCS(0))
 	for i, target := range targets {
-		all.Go(func() error {
+		plans.Go(func() error {
 			m := &machine{
-				Input: in, Target: target, problems: problems, version: version, names: names, authority: authority, joined: joined,
+				Input: in, Target: target, targets: all, problems: problems, version: version, names: names, authority: authority, joined: joined,
 				profile: in.Profiles[target.Profile.V], controllerManagerArgs: args,
 			}
 			out[i] = Machine{Config: m.build(), Target: target, Profile: m.profile}
 			return nil
 		})
 	}
-	_ = all.Wait() // what is wrong is in problems
+	_ = plans.Wait() // what is wrong is in problems
 	return out
 }
 
@@ -89,6 +90,7 @@ func Build(in Input, problems *problem.List) []Machine {
 type machine struct {
 	Input
 	spec.Target
+	targets   []spec.Target // of the whole cluster
 	problems  *problem.List
 	version   kube.Version
 	names     names

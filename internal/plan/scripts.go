@@ -13,8 +13,9 @@ import (
 // start it. The script holds no values; those stand in node.conf.
 func (m *machine) scripts() {
 	var steps []templates.Step
+	conditions := m.conditions()
 	for _, s := range templates.Steps {
-		if m.needs(s) {
+		if needed, conditional := conditions[s.Name]; needed || !conditional {
 			steps = append(steps, s)
 		}
 	}
@@ -47,12 +48,12 @@ func (m *machine) scriptOf(steps []templates.Step) ([]byte, error) {
 // scriptPath is where muster.sh lies.
 func (m *machine) scriptPath() string { return path.Join(m.profile.Paths.Scripts.V, "muster.sh") }
 
-// needs reports whether the machine has a use for a step.
-func (m *machine) needs(s templates.Step) bool {
+// conditions are the steps that not every machine has a use for, and whether this one has.
+func (m *machine) conditions() map[string]bool {
 	manager, installs := m.profile.Packages.Manager.V, !m.Packages.Preinstalled.V
 	plane, acts := m.IsControlPlane(), !m.Cluster.Spec.Kubernetes.DryRun.V
 	selinux := or(m.System.SELinux, m.profile.Defaults.SELinux).V
-	conditions := map[string]bool{
+	return map[string]bool{
 		"swap":            m.System.Swap.V == "disabled",
 		"firewall":        m.firewall() == "disabled",
 		"firewall-ports":  m.firewall() == "ports",
@@ -75,8 +76,6 @@ func (m *machine) needs(s templates.Step) bool {
 		"nodes":           acts,
 		"nginx":           acts && plane && m.Cluster.Spec.Check.Nginx.Image.Set,
 	}
-	needed, conditional := conditions[s.Name]
-	return needed || !conditional
 }
 
 // fileSources are the sources of the spec's extra files.

@@ -69,10 +69,8 @@ func (c *Cluster) defaultKubernetes(facts Facts) {
 
 // foundingProfile is the profile of the first control plane, which decides the version of the whole cluster.
 func (c *Cluster) foundingProfile() string {
-	for _, t := range c.Targets() {
-		if t.IsControlPlane() {
-			return t.Profile.V
-		}
+	if t, ok := c.founder(); ok {
+		return t.Profile.V
 	}
 	return c.Spec.Profile.V
 }
@@ -81,11 +79,8 @@ func (c *Cluster) foundingProfile() string {
 func (c *Cluster) defaultEndpoint() {
 	k := &c.Spec.Kubernetes
 	port := k.APIServer.BindPort.V
-	for _, t := range c.Targets() {
-		if t.IsControlPlane() {
-			port = t.Kubernetes.APIServer.BindPort.V
-			break
-		}
+	if t, ok := c.founder(); ok {
+		port = t.Kubernetes.APIServer.BindPort.V
 	}
 	suffix := ":" + strconv.Itoa(port)
 	if e := &k.ControlPlaneEndpoint; e.Set && e.V != "" && !strings.Contains(e.V, ":") {

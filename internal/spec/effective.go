@@ -18,24 +18,46 @@ func (t Target) IsControlPlane() bool { return t.Role.V == ControlPlane }
 
 // Targets returns the nodes and then the pools of the spec, each with what holds for it, in the order of the file.
 func (c *Cluster) Targets() []Target {
-	wide := Scope{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()}
-	controlPlane, worker := lay(wide, c.Spec.ControlPlane), lay(wide, c.Spec.Worker)
-	effective := func(role string, own Scope) Scope {
-		if role == ControlPlane {
-			return lay(controlPlane, own)
-		}
-		return lay(worker, own)
-	}
+	byRole := c.roles()
 	out := make([]Target, 0, len(c.Spec.Nodes.Items)+len(c.Spec.Pools.Items))
 	for i := range c.Spec.Nodes.Items {
-		n := &c.Spec.Nodes.Items[i]
-		out = append(out, Target{Scope: effective(n.Role.V, n.Scope), Name: n.Name, Role: n.Role, Node: n})
+		out = append(out, byRole.node(&c.Spec.Nodes.Items[i]))
 	}
 	for i := range c.Spec.Pools.Items {
 		p := &c.Spec.Pools.Items[i]
-		out = append(out, Target{Scope: effective(p.Role.V, p.Scope), Name: p.Name, Role: p.Role, Pool: p})
+		out = append(out, Target{Scope: byRole.lay(p.Role.V, p.Scope), Name: p.Name, Role: p.Role, Pool: p})
 	}
 	return out
+}
+
+// founder is the first control plane, whose profile and ports hold for the whole cluster where the spec says nothing.
+func (c *Cluster) founder() (Target, bool) {
+	for i := range c.Spec.Nodes.Items {
+		if n := &c.Spec.Nodes.Items[i]; n.Role.V == ControlPlane {
+			byRole := c.roles()
+			return byRole.node(n), true
+		}
+	}
+	return Target{}, false
+}
+
+// roles are what holds for all machines of each role.
+type roles struct{ controlPlane, worker Scope }
+
+func (c *Cluster) roles() roles {
+	wide := Scope{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()}
+	return roles{controlPlane: lay(wide, c.Spec.ControlPlane), worker: lay(wide, c.Spec.Worker)}
+}
+
+func (r *roles) node(n *Node) Target {
+	return Target{Scope: r.lay(n.Role.V, n.Scope), Name: n.Name, Role: n.Role, Node: n}
+}
+
+func (r *roles) lay(role string, own Scope) Scope {
+	if role == ControlPlane {
+		return lay(r.controlPlane, own)
+	}
+	return lay(r.worker, own)
 }
 
 // lay puts a narrower scope over a wider one. A mask that the narrower one says takes the place of the wider one's in
@@ -60,11 +82,11 @@ func (k Kubernetes) machine() MachineKubernetes {
 }
 
 // ControlPlanes returns the control planes of the spec in the order of the file; the first one founds the store of the rendezvous.
-func (c *Cluster) ControlPlanes() []Node {
-	var out []Node
-	for i := range c.Spec.Nodes.Items { // by index: a node is large, and clusters have a thousand
-		if c.Spec.Nodes.Items[i].Role.V == ControlPlane {
-			out = append(out, c.Spec.Nodes.Items[i])
+func (c *Cluster) ControlPlanes() []*Node {
+	var out []*Node
+	for i := range c.Spec.Nodes.Items {
+		if n := &c.Spec.Nodes.Items[i]; n.Role.V == ControlPlane {
+			out = append(out, n)
 		}
 	}
 	return out

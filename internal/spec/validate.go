@@ -127,8 +127,8 @@ func (v *validator) walkStruct(part reflect.Value, tag reflect.StructTag) {
 			v.places[at.Path] = at
 		}
 	}
-	if text, ok := part.Interface().(Value[string]); ok {
-		if text.Set {
+	if part.Type() == reflect.TypeFor[Value[string]]() {
+		if text := part.Interface().(Value[string]); text.Set {
 			v.strings = append(v.strings, stringValue{At: at, text: text.V, tag: tag})
 		}
 		return
