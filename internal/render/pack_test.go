@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,5 +133,30 @@ func TestCutPackedDocumentIsRefused(t *testing.T) {
 				t.Errorf("%s: a document that was %s was read", format, name)
 			}
 		}
+	}
+}
+
+// TestManyMachinesReadBack: what one machine's document says is never taken for another's, whichever files they share, in
+// whatever order and however many there are. Encode itself compares what it reads back.
+func TestManyMachinesReadBack(t *testing.T) {
+	base := large()
+	for i := range 12 { // more files of their own than are kept
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(5, uint64(i)))
+			for machine := range 30 {
+				cfg := base
+				cfg.Files = slices.Clone(base.Files)
+				for k := range cfg.Files {
+					if rng.IntN(4) == 0 {
+						cfg.Files[k].Contents = fmt.Appendf(bytes.Clone(cfg.Files[k].Contents), "# %d of %d\n", machine, i)
+					}
+				}
+				rng.Shuffle(len(cfg.Files), func(a, b int) { cfg.Files[a], cfg.Files[b] = cfg.Files[b], cfg.Files[a] })
+				if _, err := render.Encode(render.CloudInit, render.Butane{}, cfg); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }

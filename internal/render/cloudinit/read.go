@@ -82,57 +82,23 @@ func unmarshal[T any](document []byte, into *T) error {
 
 var errMore = errors.New("holds more than what was read from it")
 
-// readUserData is unmarshal for user-data, whose large files it reads once for all machines.
+// readUserData is unmarshal for user-data. It reads entries of write_files that many machines have once for all.
 func readUserData(document []byte) (user userData, err error) {
 	body, isConfig := bytes.CutPrefix(document, []byte(header))
 	if !isConfig {
 		return user, fmt.Errorf("does not start with %q", header)
 	}
-	files, rest, err := readLarge(body)
-	if err != nil {
+	known := readBefore.find(body)
+	if err := yaml.Unmarshal(known.rest, &user); err != nil {
 		return user, err
 	}
-	if err := yaml.Unmarshal(rest, &user); err != nil {
+	if err := readBefore.fill(known, &user); err != nil {
 		return user, err
 	}
-	user.WriteFiles = append(files, user.WriteFiles...)
 	if again, _, err := user.marshal(); err != nil || !bytes.Equal(document, again) {
 		return user, cmp.Or(err, errMore)
 	}
 	return user, nil
-}
-
-// readBefore are large entries of write_files by their YAML, which each stands for itself: it has no tag and no anchor.
-var readBefore payload.Kept[writeFile]
-
-// readLarge returns the large entries that write_files begins with, and the document without them.
-func readLarge(body []byte) (files []writeFile, rest []byte, err error) {
-	list, isList := bytes.CutPrefix(body, []byte(listStart))
-	if !isList {
-		return nil, body, nil
-	}
-	for {
-		entry, _, more := bytes.Cut(list, []byte("\n"+entryStart))
-		if !more || len(entry) < large {
-			return files, append([]byte(listStart), list...), nil
-		}
-		file, err := readBefore.Get(entry, func() (writeFile, error) { return readEntry(entry) })
-		if err != nil {
-			return nil, nil, err
-		}
-		files, list = append(files, file), list[len(entry)+1:]
-	}
-}
-
-func readEntry(entry []byte) (writeFile, error) {
-	var alone userData
-	if err := yaml.Unmarshal(slices.Concat([]byte(listStart), entry, []byte("\n")), &alone); err != nil {
-		return writeFile{}, err
-	}
-	if len(alone.WriteFiles) != 1 {
-		return writeFile{}, errMore
-	}
-	return alone.WriteFiles[0], nil
 }
 
 // config is the configuration but for its network, and the addresses that bootcmd waits for.

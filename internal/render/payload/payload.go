@@ -5,6 +5,7 @@ package payload
 
 import (
 	"bytes"
+	inflate "compress/flate" // another's than what compresses
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -78,37 +79,25 @@ func Gzip(contents []byte, shared int) []byte {
 	compressed.Grow(len(contents)/2 + 64)
 	compressed.WriteString(gzipHeader)
 	if shared > 0 {
-		compressed.Write(beginning(contents[:shared]))
+		compressed.Write(begun.of(contents[:shared]).deflated)
 	}
 	w := writers.Get().(*flate.Writer)
 	defer writers.Put(w)
 	w.ResetDict(&compressed, contents[:shared])
 	_, err := w.Write(contents[shared:])
 	neverFails(errors.Join(err, w.Close()))
-	trailer := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(contents))
-	compressed.Write(binary.LittleEndian.AppendUint32(trailer, uint32(len(contents))))
+	compressed.Write(gzipTrailer(contents))
 	return compressed.Bytes()
+}
+
+// gzipTrailer is what follows compressed contents (RFC 1952, 2.3.1).
+func gzipTrailer(contents []byte) []byte {
+	trailer := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(contents))
+	return binary.LittleEndian.AppendUint32(trailer, uint32(len(contents)))
 }
 
 // GzipBase64 returns contents compressed with gzip and in standard base64 on one line.
 func GzipBase64(contents []byte) string { return Base64(Gzip(contents, 0)) }
-
-// begun are beginnings of contents, and what they compress to.
-var begun Kept[[]byte]
-
-// beginning returns what compressed contents begin with, up to the end of a byte.
-func beginning(contents []byte) []byte {
-	deflated, err := begun.Get(contents, func() ([]byte, error) {
-		var b bytes.Buffer
-		w := newWriter(sharedLevel)
-		w.Reset(&b)
-		_, err := w.Write(contents)
-		err = errors.Join(err, w.Flush())
-		return b.Bytes(), err
-	})
-	neverFails(err)
-	return deflated
-}
 
 // neverFails is for errors of writing to a bytes.Buffer.
 func neverFails(err error) {
@@ -139,32 +128,36 @@ func FromGzipBase64(text string) ([]byte, error) {
 	return Gunzip(packed)
 }
 
-// readers keeps decompressors for the next file.
-var readers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+// inflaters keeps decompressors for the next file.
+var inflaters = sync.Pool{New: func() any { return inflate.NewReader(nil) }}
 
-// Gunzip returns what one gzip stream holds, ProgramLimit bytes at most. It is an error if packed holds anything else: a second stream, something
-// behind the first one, or a header with more than GzipBase64 writes.
+// Gunzip returns what one gzip stream of Gzip's holds, ProgramLimit bytes at most. It is an error if packed holds anything
+// else: another header, a second stream, or something behind the first one.
 func Gunzip(packed []byte) ([]byte, error) {
-	rest := bytes.NewReader(packed)
-	r, _ := readers.Get().(*gzip.Reader)
-	defer readers.Put(r)
-	if err := r.Reset(rest); err != nil {
+	deflated, isOurs := bytes.CutPrefix(packed, []byte(gzipHeader))
+	if !isOurs {
+		return nil, errors.New("the gzip stream's header is not the one that it should have")
+	}
+	// A beginning that was compressed before has been read before too.
+	known := begun.find(func(b beginning) bool { return bytes.HasPrefix(deflated, b.deflated) })
+	rest := bytes.NewReader(deflated[len(known.deflated):])
+	r := inflaters.Get().(io.ReadCloser)
+	defer inflaters.Put(r)
+	if err := r.(inflate.Resetter).Reset(rest, known.contents); err != nil {
 		return nil, err
 	}
-	r.Multistream(false)
-	if r.Name != "" || r.Comment != "" || len(r.Extra) > 0 || !r.ModTime.IsZero() {
-		return nil, errors.New("the gzip stream's header says more than it should")
+	out := bytes.NewBuffer(make([]byte, 0, len(known.contents)+4*rest.Len()+bytes.MinRead))
+	out.Write(known.contents)
+	if _, err := out.ReadFrom(io.LimitReader(r, ProgramLimit+1)); err != nil {
+		return nil, err
 	}
-	var out bytes.Buffer
-	out.Grow(4 * len(packed))
-	_, err := out.ReadFrom(io.LimitReader(r, ProgramLimit+1))
-	if err == nil && out.Len() > ProgramLimit {
+	if out.Len() > ProgramLimit {
 		return nil, fmt.Errorf("more than %d bytes come out of the gzip stream", ProgramLimit)
 	}
-	if err == nil && rest.Len() > 0 {
-		err = errors.New("something follows the gzip stream")
+	if !bytes.HasSuffix(packed, gzipTrailer(out.Bytes())) || rest.Len() != len(gzipTrailer(nil)) {
+		return nil, errors.New("the gzip stream does not end with the sum of what it holds")
 	}
-	return out.Bytes(), err
+	return out.Bytes(), nil
 }
 
 // measured is what Measure found, by the digest of the stream: all control planes carry the same program.

@@ -90,6 +90,43 @@ func TestSharedBeginning(t *testing.T) {
 	}
 }
 
+// TestBeginningsAreForgotten wants contents back also when more beginnings were met than are kept.
+func TestBeginningsAreForgotten(t *testing.T) {
+	var all [][]byte
+	for i := range 3 * keptMost {
+		contents := fmt.Appendf(nil, "beginning %d\nrest\n", i)
+		all = append(all, Gzip(contents, len(contents)-len("rest\n")))
+	}
+	for i, packed := range all {
+		if got, err := Gunzip(packed); err != nil || string(got) != fmt.Sprintf("beginning %d\nrest\n", i) {
+			t.Errorf("%d came back as %q, %v", i, got, err)
+		}
+	}
+	if n := len(begun.kept); n > keptMost {
+		t.Errorf("%d beginnings are kept", n)
+	}
+}
+
+func TestGunzipRefusesMore(t *testing.T) {
+	contents := []byte(strings.Repeat("shared\n", 100) + "own\n")
+	for _, shared := range []int{0, len(contents) - len("own\n")} {
+		packed := Gzip(contents, shared)
+		change := func(at int) []byte {
+			changed := bytes.Clone(packed)
+			changed[(at+len(changed))%len(changed)] ^= 1
+			return changed
+		}
+		for what, bad := range map[string][]byte{
+			"nothing": nil, "half of it": packed[:len(packed)/2], "no sum": packed[:len(packed)-8], "a byte behind it": append(bytes.Clone(packed), 0),
+			"a second stream": append(bytes.Clone(packed), packed...), "another time": change(4), "another sum": change(-8), "another length": change(-1),
+		} {
+			if got, err := Gunzip(bad); err == nil {
+				t.Errorf("%s, %d bytes shared: read as %q", what, shared, got)
+			}
+		}
+	}
+}
+
 func TestCutBase64IsRefused(t *testing.T) {
 	whole := GzipBase64([]byte(strings.Repeat("line\n", 100)))
 	if _, err := FromGzipBase64(whole[:len(whole)/8*4]); err == nil {
