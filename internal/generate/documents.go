@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"muster/internal/media"
-	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/render"
@@ -27,7 +26,6 @@ func (g *generator) documents() error {
 		return err
 	}
 	for i, m := range g.Machines {
-		folder := m.Folder()
 		doc, err := encoded[i].doc, encoded[i].err
 		if err != nil {
 			if !g.blame(err) {
@@ -36,13 +34,7 @@ func (g *generator) documents() error {
 			continue
 		}
 		g.checkSize(m, doc)
-		for _, f := range doc.Files {
-			g.add(path.Join(folder, f.Name), f.Data)
-		}
-		if err := g.seed(folder, m, doc); err != nil {
-			return fmt.Errorf("the seed of %s: %w", m.Config.Name, err)
-		}
-		g.readable(folder, m.Config)
+		g.Tree = append(g.Tree, encoded[i].files...)
 		if err := g.netBoot(m, doc); err != nil {
 			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
 		}
@@ -56,7 +48,9 @@ func (g *generator) documents() error {
 // encoded is what came of one machine.
 type encoded struct {
 	doc render.Document
-	err error
+	// files are all in the machine's folder.
+	files []outdir.File
+	err   error
 }
 
 // encode encodes all machines on all cores: machines depend on nothing but themselves, and each has its own error.
@@ -74,7 +68,7 @@ func (g *generator) encode() ([]encoded, error) {
 			break
 		}
 		all.Go(func() error {
-			out[i].doc, out[i].err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config)
+			out[i] = g.encodeOne(m)
 			if g.options.Progress != nil {
 				g.options.Progress(int(done.Add(1)), len(out))
 			}
@@ -83,6 +77,43 @@ func (g *generator) encode() ([]encoded, error) {
 	}
 	_ = all.Wait()
 	return out, ctx.Err()
+}
+
+func (g *generator) encodeOne(m plan.Machine) (e encoded) {
+	if e.doc, e.err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config); e.err == nil {
+		e.files, e.err = g.filesOf(m, e.doc)
+	}
+	return e
+}
+
+// filesOf are the document, the medium that carries it, and every file that it embeds, so that a change is reviewed as text.
+func (g *generator) filesOf(m plan.Machine, doc render.Document) ([]outdir.File, error) {
+	var all []outdir.File
+	add := func(name string, pieces ...[]byte) {
+		all = append(all, outdir.File{Path: m.Folder() + "/" + name, Pieces: pieces})
+	}
+	for _, f := range doc.Files {
+		add(f.Name, f.Data)
+	}
+	if m.Profile.Format.V == render.CloudInit && !m.Config.Pool {
+		iso, err := g.seed(m, doc)
+		if err != nil {
+			return nil, fmt.Errorf("the seed: %w", err)
+		}
+		add("seed.iso", iso...)
+	}
+	for _, f := range m.Config.Files {
+		add(path.Join("files", f.Path), f.Contents)
+	}
+	for _, u := range m.Config.Units {
+		if u.Contents != "" {
+			add("files/etc/systemd/system/"+u.Name, []byte(u.Contents))
+		}
+		for _, d := range u.DropIns {
+			add("files/etc/systemd/system/"+u.Name+".d/"+d.Name, []byte(d.Contents))
+		}
+	}
+	return all, nil
 }
 
 func butaneOf(m plan.Machine) render.Butane {
@@ -105,11 +136,8 @@ func (g *generator) blame(err error) bool {
 	return true
 }
 
-// seed adds the NoCloud medium of a node that boots with cloud-init.
-func (g *generator) seed(folder string, m plan.Machine, doc render.Document) error {
-	if m.Profile.Format.V != "cloud-init" || m.Config.Pool {
-		return nil
-	}
+// seed is the NoCloud medium of a node that boots with cloud-init.
+func (g *generator) seed(m plan.Machine, doc render.Document) ([][]byte, error) {
 	var files []media.File
 	for _, f := range doc.Files {
 		files = append(files, media.File{Name: f.Name, Mode: 0o600, Data: f.Data})
@@ -117,31 +145,11 @@ func (g *generator) seed(folder string, m plan.Machine, doc render.Document) err
 	if m.Target.IsControlPlane() && g.Cluster.Spec.Rendezvous.Delivery.V == "media" && !g.Cluster.Spec.Kubernetes.DryRun.V {
 		program, err := g.program(m.Target.Architecture.V)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		files = append(files, media.File{Name: plan.MediumProgram(m.Target.Architecture.V), Mode: 0o644, Data: program.Gzip})
 	}
-	iso, err := media.ISO("cidata", files)
-	if err != nil {
-		return err
-	}
-	g.add(path.Join(folder, "seed.iso"), iso...)
-	return nil
-}
-
-// readable adds every file that the document embeds, so that a change is reviewed as text.
-func (g *generator) readable(folder string, c node.Config) {
-	for _, f := range c.Files {
-		g.add(path.Join(folder, "files", f.Path), f.Contents)
-	}
-	for _, u := range c.Units {
-		if u.Contents != "" {
-			g.add(path.Join(folder, "files/etc/systemd/system", u.Name), []byte(u.Contents))
-		}
-		for _, d := range u.DropIns {
-			g.add(path.Join(folder, "files/etc/systemd/system", u.Name+".d", d.Name), []byte(d.Contents))
-		}
-	}
+	return media.ISO("cidata", files)
 }
 
 // checkSize refuses a document that the machine's platform would refuse.

@@ -130,6 +130,7 @@ func measure(gen, butane, folder, spec string, documents int) (string, error) {
 	var made, copied time.Duration
 	var peak int64
 	for i := range 3 {
+		syscall.Sync() // gen has what it writes on the disk, and would wait for what the last cp -r wrote
 		into := out + strings.Repeat("+", i)
 		took, memory, err := timed(exec.Command(gen, "-spec", file, "-out", into))
 		if err != nil {
