@@ -19,7 +19,7 @@ import (
 const goldens = "../../test/golden"
 
 // input runs gen's stages on a spec; a failure is one of the spec, which then belongs repaired.
-func input(t *testing.T, path string) explain.Input {
+func input(t testing.TB, path string) explain.Input {
 	t.Helper()
 	var problems problem.List
 	r, err := generate.FromFile(path, generate.Public(), &problems)

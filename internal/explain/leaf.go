@@ -18,9 +18,21 @@ type leaf struct {
 	value string
 	// changes put another value in its place, in the struct that the leaf was found in. One that the plan does not tell from
 	// the first (a version that means the same) may be told from another.
-	changes []func()
+	changes []change
 	// whole is true for a list, a mapping or a block, which are left out instead of changed.
 	whole bool
+}
+
+// change changes a value and returns what takes that back. Changes are taken back in the opposite order.
+type change func() (undo func())
+
+// put changes what is at a place.
+func put[T any](place *T, other T) change {
+	return func() func() {
+		old := *place
+		*place = other
+		return func() { *place = old }
+	}
 }
 
 // leavesOf lists the values of a struct that is made of decode's values, in its order: equal structs give equal lists.
@@ -39,13 +51,23 @@ type walker struct {
 	leaves []leaf
 }
 
-func (w *walker) add(at decode.At, value string, changes ...func()) {
+func (w *walker) add(at decode.At, value string, changes ...change) {
 	w.leaves = append(w.leaves, leaf{at: at, value: value, changes: changes})
 }
 
 // addWhole adds a list, a mapping or a block that can be left out.
-func (w *walker) addWhole(at decode.At, leaveOut func()) {
-	w.leaves = append(w.leaves, leaf{at: at, changes: []func(){leaveOut}, whole: true})
+func (w *walker) addWhole(at decode.At, leaveOut change) {
+	w.leaves = append(w.leaves, leaf{at: at, changes: []change{leaveOut}, whole: true})
+}
+
+// zero leaves out a part.
+func zero(v reflect.Value) change {
+	return func() func() {
+		old := reflect.New(v.Type()).Elem()
+		old.Set(v)
+		v.SetZero()
+		return func() { v.Set(old) }
+	}
 }
 
 // walk goes through a part; tag is that of the field that holds it.
@@ -55,16 +77,16 @@ func (w *walker) walk(v reflect.Value, tag reflect.StructTag) {
 		w.text(x, tag)
 	case *decode.Value[decode.Secret]:
 		if x.Set {
-			w.add(x.At, x.V.String(), func() { x.V = decode.NewSecret(x.V.Reveal() + "x") })
+			w.add(x.At, x.V.String(), put(&x.V, decode.NewSecret(x.V.Reveal()+"x")))
 		}
 	case *decode.Value[int]:
 		if x.Set {
 			other, _ := strconv.Atoi(w.unused(func(i int) string { return strconv.Itoa(x.V + i) })) // digits
-			w.add(x.At, strconv.Itoa(x.V), func() { x.V = other })
+			w.add(x.At, strconv.Itoa(x.V), put(&x.V, other))
 		}
 	case *decode.Value[bool]:
 		if x.Set {
-			w.add(x.At, strconv.FormatBool(x.V), func() { x.V = !x.V })
+			w.add(x.At, strconv.FormatBool(x.V), put(&x.V, !x.V))
 		}
 	case *decode.Free:
 		w.free(x)
@@ -99,7 +121,7 @@ var decodePackage = reflect.TypeFor[decode.Free]().PkgPath()
 // whole makes a leaf of a list or mapping.
 func (w *walker) whole(v reflect.Value) {
 	if v.FieldByName("Set").Bool() {
-		w.addWhole(v.FieldByName("At").Interface().(decode.At), v.SetZero)
+		w.addWhole(v.FieldByName("At").Interface().(decode.At), zero(v))
 	}
 }
 
@@ -107,13 +129,13 @@ func (w *walker) whole(v reflect.Value) {
 func (w *walker) key(entry reflect.Value) {
 	key := entry.FieldByName("Key")
 	other := w.unused(func(i int) string { return key.String() + "x" + strconv.Itoa(i) })
-	w.add(entry.FieldByName("At").Interface().(decode.At), "", func() { key.SetString(other) })
+	w.add(entry.FieldByName("At").Interface().(decode.At), "", put(key.Addr().Interface().(*string), other))
 }
 
 func (w *walker) structure(v reflect.Value) {
 	if at, ok := v.Field(0).Interface().(decode.At); ok && v.NumField() == 1 {
 		if at.Known() {
-			w.addWhole(at, v.SetZero) // a block whose presence says it all
+			w.addWhole(at, zero(v)) // a block whose presence says it all
 		}
 		return
 	}
@@ -126,24 +148,23 @@ func (w *walker) structure(v reflect.Value) {
 
 // text makes leaves of a string: one for each line of several.
 func (w *walker) text(v *decode.Value[string], tag reflect.StructTag) {
-	set := func(other string) func() { return func() { v.V = other } }
 	switch enum := tag.Get("enum"); {
 	case !v.Set || tag.Get("yaml") == "profile":
 		// A profile's own values are changed instead of its name.
 	case enum != "":
-		var changes []func()
+		var changes []change
 		for other := range strings.SplitSeq(enum, ",") {
 			if other != v.V {
-				changes = append(changes, set(other))
+				changes = append(changes, put(&v.V, other))
 			}
 		}
 		w.add(v.At, v.V, changes...)
 	case strings.Contains(strings.TrimSuffix(v.V, "\n"), "\n"):
 		w.textLines(v)
 	default:
-		var changes []func()
+		var changes []change
 		for _, other := range w.others(v.V) {
-			changes = append(changes, set(other))
+			changes = append(changes, put(&v.V, other))
 		}
 		w.add(v.At, strings.TrimSuffix(v.V, "\n"), changes...)
 	}
@@ -161,10 +182,10 @@ func (w *walker) textLines(v *decode.Value[string]) {
 		if n := at.Line + i; at.Known() && n < len(w.lines) && strings.TrimSpace(w.lines[n]) == strings.TrimSpace(text) {
 			at.Line, at.Column = n+1, 1+strings.Index(w.lines[n], strings.TrimSpace(text))
 		}
-		w.add(at, text, func() {
+		w.add(at, text, func() func() {
 			changed := strings.SplitAfter(v.V, "\n") // other lines may have been changed by now
 			changed[i] = strings.TrimSuffix(changed[i], "\n") + "x" + strings.Repeat("\n", strings.Count(changed[i], "\n"))
-			v.V = strings.Join(changed, "")
+			return put(&v.V, strings.Join(changed, ""))()
 		})
 	}
 }
@@ -174,11 +195,17 @@ func (w *walker) free(f *decode.Free) {
 	if !f.Set {
 		return
 	}
-	w.addWhole(f.At, func() { f.V = map[string]any{} }) // as a merge patch it changes nothing, while none at all is a null
+	w.addWhole(f.At, put(&f.V, any(map[string]any{}))) // as a merge patch it changes nothing, while none at all is a null
 	w.freeValue(f.At, f.V, func(other any) { f.V = other })
 }
 
 func (w *walker) freeValue(at decode.At, value any, set func(any)) {
+	become := func(other any) change {
+		return func() func() {
+			set(other)
+			return func() { set(value) }
+		}
+	}
 	below := func(step string) decode.At { return decode.At{Path: at.Path + step, Line: at.Line, Column: at.Column} }
 	switch x := value.(type) {
 	case map[string]any:
@@ -191,15 +218,15 @@ func (w *walker) freeValue(at decode.At, value any, set func(any)) {
 		}
 	case string:
 		other := w.others(x)[0]
-		w.add(at, x, func() { set(other) })
+		w.add(at, x, become(other))
 	case bool:
-		w.add(at, strconv.FormatBool(x), func() { set(!x) })
+		w.add(at, strconv.FormatBool(x), become(!x))
 	case int64:
-		w.add(at, strconv.FormatInt(x, 10), func() { set(x + 1) })
+		w.add(at, strconv.FormatInt(x, 10), become(x+1))
 	case float64:
-		w.add(at, strconv.FormatFloat(x, 'g', -1, 64), func() { set(x + 1) })
+		w.add(at, strconv.FormatFloat(x, 'g', -1, 64), become(x+1))
 	case nil:
-		w.add(at, "null", func() { set("x") })
+		w.add(at, "null", become("x"))
 	}
 }
 

@@ -1,9 +1,11 @@
 package explain
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +103,7 @@ func read(t *testing.T) *sample {
 	return &s
 }
 
-// TestLeaves: every value that is set is a leaf, in the order of the struct, and can be changed.
+// TestLeaves: every value that is set is a leaf, in the order of the struct, and can be changed and changed back.
 func TestLeaves(t *testing.T) {
 	var paths []string
 	for i, l := range leavesOf(read(t), []byte(sampleText)) {
@@ -111,9 +113,12 @@ func TestLeaves(t *testing.T) {
 		}
 		for way := range l.changes {
 			changed := read(t)
-			leavesOf(changed, []byte(sampleText))[i].changes[way]()
+			undo := leavesOf(changed, []byte(sampleText))[i].changes[way]()
 			if reflect.DeepEqual(changed, read(t)) {
 				t.Errorf("%s, way %d: nothing changed", l.at.Path, way)
+			}
+			if undo(); !reflect.DeepEqual(changed, read(t)) {
+				t.Errorf("%s, way %d: not changed back", l.at.Path, way)
 			}
 		}
 	}
@@ -121,6 +126,40 @@ func TestLeaves(t *testing.T) {
 		`free["a.b"][2] free["a.b"][3] none deep deep.d deep.d deep.d[0]`
 	if got := strings.Join(paths, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestUndo: many changes at once are taken back in the opposite order, also those inside a part that was left out.
+func TestUndo(t *testing.T) {
+	s := read(t)
+	var undo []func()
+	for _, l := range leavesOf(s, []byte(sampleText)) {
+		undo = append(undo, l.changes[0]())
+	}
+	if s.Text.V != "firstx\nsecondx\n" || s.List.Set || s.Free.V == nil {
+		t.Errorf("not everything changed: %+v", s)
+	}
+	for _, back := range slices.Backward(undo) {
+		back()
+	}
+	if !reflect.DeepEqual(s, read(t)) {
+		t.Errorf("not everything changed back: %+v", s)
+	}
+}
+
+// TestOtherInLargeClusters: where all addresses of a network and all last digits are taken there are others.
+func TestOtherInLargeClusters(t *testing.T) {
+	var source strings.Builder
+	for i := range 256 {
+		fmt.Fprintf(&source, "10.1.0.%d 52:54:00:00:00:%02x\n", i, i)
+	}
+	for _, text := range []string{"10.1.0.7", "10.1.0.255", "52:54:00:00:00:ff", strings.Repeat("0123456789abcdef", 4)} {
+		w := &walker{source: source.String() + text, taken: map[string]bool{}}
+		for range 100 {
+			if other := w.others(text)[0]; strings.Contains(w.source, other) || len(other) > len(text)+2 {
+				t.Errorf("%s became %s", text, other)
+			}
+		}
 	}
 }
 

@@ -57,9 +57,13 @@ func otherAddress(ip netip.Addr, i int) string {
 	return moved(ip, len(ip.AsSlice())-1, i).String()
 }
 
-// moved adds to one byte of an address.
+// moved adds to one byte of an address; by more than half of what a byte holds, to the byte before: a large cluster has all
+// addresses of a network.
 func moved(ip netip.Addr, at, by int) netip.Addr {
 	bytes := ip.AsSlice()
+	if by > 127 && at > 0 {
+		at, by = at-1, by-127
+	}
 	bytes[max(at, 0)] += byte(by)
 	other, _ := netip.AddrFromSlice(bytes) // of the same length
 	return other
@@ -86,13 +90,25 @@ func otherText(text string, i int) string {
 	last := len(text) - 1
 	switch {
 	case macShape.MatchString(text), hexShape.MatchString(text):
-		n, _ := strconv.ParseUint(text[last:], 16, 8) // a digit
-		return text[:last] + strconv.FormatUint((n+uint64(i))%16, 16)
+		return otherDigit(text, i)
 	case digitsShape.MatchString(text) && i < 8:
 		return text[:last] + strconv.Itoa((int(text[last]-'0')+i)%8)
 	default:
 		return strings.TrimSuffix(text, "\n") + "x" + strconv.Itoa(i) + strings.Repeat("\n", strings.Count(text, "\n"))
 	}
+}
+
+// otherDigit changes one digit of a hexadecimal number: the last one as long as that gives another number, then those before.
+func otherDigit(text string, i int) string {
+	i = (i - 1) % (15 * len(strings.ReplaceAll(text, ":", "")))
+	at := len(text) - 1
+	for ; i >= 15; i -= 15 {
+		if at--; text[at] == ':' {
+			at--
+		}
+	}
+	n, _ := strconv.ParseUint(text[at:at+1], 16, 8) // a digit
+	return text[:at] + strconv.FormatUint((n+1+uint64(i))%16, 16) + text[at+1:]
 }
 
 // maxTries bounds the search for a value that stands nowhere yet. A file that holds all of them gets one that it holds.

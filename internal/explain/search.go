@@ -25,8 +25,6 @@ type probe struct {
 	kind Kind
 	// file is the spec or the profile; none for a default.
 	file string
-	// index is that of the leaf in its file, for what stands in one.
-	index int
 	leaf
 }
 
@@ -46,13 +44,15 @@ type search struct {
 	line   int
 	probes []probe
 	found  map[int]*finding // by index in probes
-	// profiles are as they were read, for the plans that change none of their values.
+	// cluster and profiles are as they were read, but while a plan is made, which changes some of their values.
+	cluster  *spec.Cluster
 	profiles map[string]*profiles.Profile
 }
 
 // trace runs a search for what plays a part in a line of data, or in all of it, and takes over what it finds.
 func (e *explainer) trace(base []byte, line int, look view) error {
-	s := &search{explainer: e, view: look, data: base, line: line, found: map[int]*finding{}, profiles: map[string]*profiles.Profile{}}
+	s := &search{explainer: e, view: look, data: base, line: line, found: map[int]*finding{}, cluster: &spec.Cluster{}, profiles: map[string]*profiles.Profile{}}
+	decode.Into(s.cluster, s.Sources[s.Spec], &problem.List{}) // gen has read the same text without a complaint
 	for _, m := range e.Machines {
 		if name := m.Target.Profile.V; s.profiles[name] == nil {
 			s.profiles[name] = s.profile(name)
@@ -97,32 +97,38 @@ func (s *search) rounds() {
 
 // list gathers all values that can be tried: those of the spec, of its defaults, and of the profiles.
 func (s *search) list() {
-	cluster := s.cluster()
-	for i, l := range leavesOf(cluster, s.Sources[s.Spec]) {
-		s.probes = append(s.probes, probe{FromSpec, s.Spec, i, l})
+	for _, l := range leavesOf(s.cluster, s.Sources[s.Spec]) {
+		s.probes = append(s.probes, probe{FromSpec, s.Spec, l})
 	}
-	cluster.Default(factsOf(s.profiles))
-	for _, l := range leavesOf(cluster, s.Sources[s.Spec]) {
-		if !l.at.Known() && l.at.Path != "" {
-			s.probes = append(s.probes, probe{FromDefault, "", 0, l})
-		}
+	for _, l := range s.defaults(s.defaulted()) {
+		s.probes = append(s.probes, probe{FromDefault, "", l})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		file := s.profileFile(name)
-		for i, l := range leavesOf(s.profiles[name], s.Sources[file]) {
-			s.probes = append(s.probes, probe{FromProfile, file, i, l})
+		for _, l := range leavesOf(s.profiles[name], s.Sources[file]) {
+			s.probes = append(s.probes, probe{FromProfile, file, l})
 		}
 	}
 }
 
-// cluster reads the spec afresh, to be changed. gen has read the same text without a complaint.
-func (s *search) cluster() *spec.Cluster {
-	c := &spec.Cluster{}
-	decode.Into(c, s.Sources[s.Spec], &problem.List{})
-	return c
+// defaulted is the cluster with its defaults, which follow from values that may be changed. The nodes are those of the
+// cluster itself: none of their values has a default.
+func (s *search) defaulted() *spec.Cluster {
+	c := *s.cluster
+	foundedAgain(&c)
+	c.Default(factsOf(s.profiles))
+	return &c
 }
 
-// profile reads a profile afresh.
+// defaults are the leaves of a cluster that no line of the spec holds.
+func (s *search) defaults(c *spec.Cluster) []leaf {
+	nodes, pools := c.Spec.Nodes, c.Spec.Pools
+	c.Spec.Nodes, c.Spec.Pools = spec.List[spec.Node]{}, spec.List[spec.Pool]{}
+	defer func() { c.Spec.Nodes, c.Spec.Pools = nodes, pools }()
+	return slices.DeleteFunc(leavesOf(c, s.Sources[s.Spec]), func(l leaf) bool { return l.at.Known() || l.at.Path == "" })
+}
+
+// profile reads a profile.
 func (s *search) profile(name string) *profiles.Profile {
 	return profiles.Read(s.Sources[s.profileFile(name)], name, &problem.List{})
 }
@@ -203,47 +209,23 @@ func (s *search) planned(round []int, way int) (data []byte, there bool, err err
 			err = fmt.Errorf("%v", r)
 		}
 	}()
-	changing := map[string]map[int]bool{}
 	for _, i := range round {
-		p := s.probes[i]
-		if changing[p.file] == nil {
-			changing[p.file] = map[int]bool{}
-		}
-		changing[p.file][p.index] = true
-	}
-	cluster, loaded := s.cluster(), maps.Clone(s.profiles)
-	s.change(cluster, s.Spec, changing[s.Spec], way)
-	for name := range loaded {
-		if leaves := changing[s.profileFile(name)]; leaves != nil {
-			loaded[name] = s.profile(name)
-			s.change(loaded[name], s.profileFile(name), leaves, way)
+		if p := s.probes[i]; p.kind != FromDefault {
+			defer p.changes[way]()()
 		}
 	}
-	foundedAgain(cluster)
-	cluster.Default(factsOf(loaded))
+	cluster := s.defaulted()
 	s.changeDefaults(cluster, round, way)
 	index := s.index
 	if s.machine.Config.Pool {
 		index += len(cluster.Spec.Nodes.Items) - s.nodes()
 	}
-	return s.view(s.Replan(cluster, loaded, index))
+	return s.view(s.Replan(cluster, s.profiles, index))
 }
 
 // nodes is the number of the machines that are no pools; those come first.
 func (s *search) nodes() int {
 	return len(slices.DeleteFunc(slices.Clone(s.Machines), func(m plan.Machine) bool { return m.Config.Pool }))
-}
-
-// change changes leaves of one file.
-func (s *search) change(target any, file string, leaves map[int]bool, way int) {
-	if len(leaves) == 0 {
-		return
-	}
-	for i, l := range leavesOf(target, s.Sources[file]) {
-		if leaves[i] {
-			l.changes[way]()
-		}
-	}
 }
 
 // changeDefaults changes defaults, which are known by their path: others may be there when the spec says something else.
@@ -257,8 +239,8 @@ func (s *search) changeDefaults(cluster *spec.Cluster, round []int, way int) {
 	if len(wanted) == 0 {
 		return
 	}
-	for _, l := range leavesOf(cluster, s.Sources[s.Spec]) {
-		if !l.at.Known() && wanted[l.at.Path] && way < len(l.changes) {
+	for _, l := range s.defaults(cluster) {
+		if wanted[l.at.Path] && way < len(l.changes) {
 			l.changes[way]()
 		}
 	}
@@ -275,7 +257,7 @@ func foundedAgain(cluster *spec.Cluster) {
 	standIn.Name.Default("stand-in")
 	standIn.Role.Default(spec.ControlPlane)
 	standIn.Address.Default("192.0.2.1") // of the network for examples, RFC 5737
-	nodes.Items = append(nodes.Items, standIn)
+	nodes.Items = append(slices.Clip(nodes.Items), standIn)
 }
 
 // report turns findings into the explanation. A list or mapping says nothing where a value inside it says the same.
