@@ -64,6 +64,9 @@ func (w netWords) boot(way profiles.NetBoot, served render.Document) media.NetBo
 	b := media.NetBoot{Name: c.Name, Pool: c.Pool, Kernel: way.Kernel.V, Initrds: texts(way.Initrds)}
 	if n := w.machine.Target.Node; n != nil {
 		b.MAC = n.MAC.V
+		if _, static := w.machine.Target.StaticAddress(); !static {
+			b.Lease = n.Address.V
+		}
 	}
 	b.Documents, b.Ignition = documentsOf(served)
 	hostname := c.Hostname

@@ -17,6 +17,8 @@ type NetBoot struct {
 	Pool bool
 	// MAC is the machine's address, six pairs in lower case with colons; empty for a pool.
 	MAC string
+	// Lease is the address that DHCP has to give the machine, since the cluster knows it by that; empty where it sets its own.
+	Lease string
 	// Kernel and Initrds are paths below the folder of the assets. The last parts of a machine's initrds differ.
 	Kernel  string
 	Initrds []string

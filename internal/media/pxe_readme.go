@@ -108,11 +108,26 @@ func (p PXE) sayDHCP(say sayFunc) {
 			say("   The machines of pool %s get %s/pool-%s.ipxe instead.", m.Name, p.BaseURL, m.Name)
 		}
 	}
+	say("   Where no other server gives out addresses dnsmasq also needs interface= and dhcp-range=.")
+	p.sayLeases(say)
 	say("   Only iPXE may be given these URLs. Firmware without it cannot load them, and Debian's installer takes")
 	say("   a URL in the DHCP server's answer for the place of its own answers.")
 	say("")
 	say("   Set the firmware to boot from the disk first and from the network second: a blank disk then")
 	say("   leads to the installation, and a machine that is installed boots from its disk.")
+	say("")
+}
+
+func (p PXE) sayLeases(say sayFunc) {
+	leased := slices.DeleteFunc(slices.Clone(p.Machines), func(m NetBoot) bool { return m.Lease == "" })
+	if len(leased) == 0 {
+		return
+	}
+	say("   The spec gives these nodes an address and no network, so the DHCP server has to give them that one:")
+	say("")
+	for _, m := range leased {
+		say("   dhcp-host=%s,%s", m.MAC, m.Lease)
+	}
 	say("")
 }
 

@@ -24,7 +24,7 @@ func cluster() PXE {
 	ignition := "ignition.config.url="
 	p.Machines = []NetBoot{
 		{
-			Name: "n1", MAC: "52:54:00:12:34:56", Kernel: "os/linux", Initrds: []string{"os/initrd", "os/more.img"},
+			Name: "n1", MAC: "52:54:00:12:34:56", Lease: "192.0.2.11", Kernel: "os/linux", Initrds: []string{"os/initrd", "os/more.img"},
 			Args:      []string{"ds=nocloud-net;i=c.n1;s=" + p.DocumentsURL(false, "n1") + "/", "quiet"},
 			Documents: []File{{Name: "user-data", Data: []byte("#cloud-config\n")}, {Name: "vendor-data"}},
 		},
