@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -158,7 +159,11 @@ func (o *options) generate(ctx context.Context) error {
 		return err
 	}
 	for _, name := range written.EditedByHand {
-		fmt.Fprintf(o.stderr, "gen: %s had been edited by hand and was replaced; say it in the spec instead (files, units, patches)\n", filepath.Join(o.out, name))
+		became := "replaced; say it in the spec instead (files, units, patches)"
+		if slices.Contains(written.Removed, name) {
+			became = "removed, since the spec makes no such file any more"
+		}
+		fmt.Fprintf(o.stderr, "gen: %s had been edited by hand and was %s\n", filepath.Join(o.out, name), became)
 	}
 	if !written.Written {
 		fmt.Fprintf(o.stderr, "gen: %s is up to date: %s\n", o.out, count(result))
@@ -178,12 +183,16 @@ func (o *options) write(ctx context.Context) (*generate.Result, outdir.Result, e
 		return nil, outdir.Result{}, err
 	}
 	if result.SpecIn(o.out) {
-		return nil, outdir.Result{}, fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
+		return nil, outdir.Result{}, o.holdsSpec()
 	}
 	bar := newProgress(o.stderr)
 	defer bar.clear()
 	written, err := outdir.Write(o.out, result.Tree, outdir.Options{Context: ctx, Progress: bar.of("files")})
 	return result, written, err
+}
+
+func (o *options) holdsSpec() error {
+	return fmt.Errorf("-out %s holds the spec itself: choose a folder of its own", o.out)
 }
 
 func count(r *generate.Result) string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/generate"
 	"muster/internal/outdir"
 	"muster/internal/secrets"
 )
@@ -34,7 +35,13 @@ func (o *options) createSecrets() (*secrets.Bundle, error) {
 		return nil, fmt.Errorf("the secrets bundle cannot be kept beside %s: name a file with -secrets", o.spec)
 	}
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
-		if _, err := outdir.Read(o.out); err == nil {
+		switch _, err := outdir.Read(o.out); {
+		case generate.Lies(o.spec, o.out):
+			return nil, o.holdsSpec()
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil: // which Write would refuse, after the bundle was made
+			return nil, err
+		default:
 			return nil, fmt.Errorf("%s is not there, and the documents in %s were made with a secrets bundle: bring it back, or name it with -secrets; for a new cluster choose another -out, or remove %s",
 				file, o.out, o.out)
 		}

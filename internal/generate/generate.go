@@ -171,20 +171,26 @@ func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
 	return facts
 }
 
-// SpecIn reports whether a file that was read lies in a folder: writing there would destroy it.
+// SpecIn reports whether a file that was read lies in a folder: the folder is not one for documents.
 func (r *Result) SpecIn(folder string) bool {
-	root, err := filepath.Abs(folder)
-	if err != nil {
-		return false
-	}
 	for name := range r.Sources {
-		file, err := filepath.Abs(name)
-		if err != nil {
-			continue
-		}
-		if rel, err := filepath.Rel(root, file); err == nil && filepath.IsLocal(rel) {
+		if Lies(name, folder) {
 			return true
 		}
 	}
 	return false
+}
+
+// Lies reports whether a file lies in a folder, by their names.
+func Lies(file, folder string) bool {
+	root, err := filepath.Abs(folder)
+	if err != nil {
+		return false
+	}
+	full, err := filepath.Abs(file)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(root, full)
+	return err == nil && filepath.IsLocal(rel)
 }

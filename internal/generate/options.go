@@ -49,7 +49,7 @@ func Public() Options {
 func (g *generator) rendezvous() (plan.Rendezvous, error) {
 	bundle, err := g.options.Secrets()
 	if err != nil {
-		return plan.Rendezvous{}, fmt.Errorf("the secrets of the cluster: %w", err)
+		return plan.Rendezvous{}, err
 	}
 	return plan.Rendezvous{Secrets: bundle, Program: g.program}, nil
 }
