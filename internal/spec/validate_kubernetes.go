@@ -148,6 +148,8 @@ func pathMistake(p string) (what, instead string) {
 		return "this is the root of the file system", "write the path of a file below it"
 	case len(p) > 4095:
 		return "a path has at most 4095 bytes", "write a shorter one"
+	case slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return len(name) > 255 }):
+		return "the name of a file or folder has at most 255 bytes", "write a shorter one"
 	default:
 		return "", ""
 	}
