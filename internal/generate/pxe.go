@@ -40,6 +40,10 @@ func (g *generator) netBoot(m plan.Machine, doc render.Document) error {
 	if !ok {
 		return nil
 	}
+	if architecture := m.Target.Architecture; architecture.V != "amd64" {
+		g.problems.Noticef(architecture.At.Or(m.Config.At), "%s is %s: serve builds for it under the names of the profile's assets, and give its firmware an iPXE for it; "+
+			"the sources and DHCP options in the README of the tree are those of amd64", m.Config.Name, architecture.V)
+	}
 	g.checkNetwork(m, doc)
 	w := netWords{generator: g, machine: m}
 	served := doc

@@ -357,6 +357,17 @@ func TestNetBootTree(t *testing.T) {
 	}
 }
 
+// TestNetBootOfArm64: whoever serves a machine of another architecture is told that the README's sources are not its own.
+func TestNetBootOfArm64(t *testing.T) {
+	spec := strings.Replace(fmt.Sprintf(metal, "http://192.0.2.1:8080"), `"52:54:00:12:34:57"}`, `"52:54:00:12:34:57", architecture: arm64}`, 1)
+	_, problems := generated(t, spec, nil)
+	if !slices.ContainsFunc(problems, func(p problem.Problem) bool {
+		return p.Severity == problem.Notice && p.Line == 11 && strings.HasPrefix(p.Message, "live1 is arm64: serve builds for it")
+	}) {
+		t.Errorf("the problems are %v", problems)
+	}
+}
+
 // TestNetBootRefusals: what cannot be booted as the spec says is refused at the line that says it.
 func TestNetBootRefusals(t *testing.T) {
 	spec := fmt.Sprintf(metal, "http://192.0.2.1:8080")

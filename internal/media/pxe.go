@@ -182,10 +182,14 @@ func (m NetBoot) Problems() []error {
 			refuse("the kernel argument %q has blanks, quotes or characters that iPXE reads as something else; write one parameter an item, without them", arg)
 		}
 	}
-	if n := len(strings.Join(m.commandLine(m.Args), " ")); n > commandLineLimit {
+	if n := max(m.commandLineSize(m.Args), m.commandLineSize(m.MatchboxArgs)); n > commandLineLimit {
 		refuse("the kernel's command line has %d bytes, and a kernel takes %d; shorten the profile's arguments", n, commandLineLimit)
 	}
 	return out
+}
+
+func (m NetBoot) commandLineSize(args []string) int {
+	return len(strings.Join(m.commandLine(args), " "))
 }
 
 // commandLine is what the kernel is told. Kernels that are started by UEFI find their initrds by these names.

@@ -29,10 +29,13 @@ type (
 	}
 )
 
-// matchbox returns a machine's part of matchbox's data folder: nothing for a pool, whose machines no selector finds, and
-// nothing without an Ignition document, since matchbox serves no seed of cloud-init.
+// byMatchbox reports whether matchbox can serve a machine: not one of a pool, which no selector finds, not one without an
+// Ignition document, since matchbox serves no seed of cloud-init, and none below a path, where matchbox serves nothing.
+func (p PXE) byMatchbox(m NetBoot) bool { return !m.Pool && m.Ignition != "" && p.url().Path == "" }
+
+// matchbox returns a machine's part of matchbox's data folder.
 func (p PXE) matchbox(m NetBoot) ([]File, error) {
-	if m.Pool || m.Ignition == "" {
+	if !p.byMatchbox(m) {
 		return nil, nil
 	}
 	at := slices.IndexFunc(m.Documents, func(d File) bool { return d.Name == m.Ignition })

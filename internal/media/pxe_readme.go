@@ -51,10 +51,14 @@ func (p PXE) sayServer(say sayFunc) {
 	u := p.url()
 	say("2. Serve the folder, as the user who ran gen (the files are readable by nobody else). From the")
 	say("   folder that holds out/, with the path written out: gen exchanges out/ as a whole, and a server")
-	say("   that was started inside it goes on serving the old one.")
+	say("   that was started inside it goes on serving the old one. (out/ is the folder that gen wrote.)")
 	say("")
+	place := "root /path/to/out/pxe;"
+	if u.Path != "" {
+		place = "location " + u.Path + "/ { alias /path/to/out/pxe/; }"
+	}
 	if u.Scheme == "https" {
-		say("   server { listen %s ssl; ssl_certificate ...; ssl_certificate_key ...; root /path/to/out/pxe;", listenAt(u))
+		say("   server { listen %s ssl; ssl_certificate ...; ssl_certificate_key ...; %s", listenAt(u), place)
 		say("            default_type application/octet-stream; }")
 		say("")
 		say("   That is for nginx, its workers run by that user. iPXE, the installer and the booted system all have")
@@ -62,11 +66,15 @@ func (p PXE) sayServer(say sayFunc) {
 		say("")
 		return
 	}
-	say("   python3 -m http.server --bind %s --directory out/pxe %s", u.Hostname(), portOf(u))
+	if u.Path == "" {
+		say("   python3 -m http.server --bind %s --directory out/pxe %s", u.Hostname(), portOf(u))
+		say("")
+		say("   or with nginx, its workers run by that user:")
+	} else {
+		say("   With nginx, its workers run by that user:")
+	}
 	say("")
-	say("   or with nginx, its workers run by that user:")
-	say("")
-	say("   server { listen %s; root /path/to/out/pxe; default_type application/octet-stream; }", listenAt(u))
+	say("   server { listen %s; %s default_type application/octet-stream; }", listenAt(u), place)
 	say("")
 }
 
@@ -132,7 +140,7 @@ func (p PXE) sayLeases(say sayFunc) {
 }
 
 func (p PXE) sayMatchbox(say sayFunc) {
-	if !slices.ContainsFunc(p.Machines, func(m NetBoot) bool { return !m.Pool && m.Ignition != "" }) {
+	if !slices.ContainsFunc(p.Machines, p.byMatchbox) {
 		return
 	}
 	say("   matchbox (0.11 or later) can take the server's place for the nodes that boot with Ignition. It has")

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite testdata/pxe.txtar")
 // cluster is one machine of each kind.
 func cluster() PXE {
 	p := PXE{
-		BaseURL: "http://pxe.example.com/muster",
+		BaseURL: "http://pxe.example.com",
 		Assets:  []Asset{{"os/linux", "from here"}, {"os/initrd", "from here"}, {"flat/vmlinuz", "from\nthere\n"}},
 	}
 	ignition := "ignition.config.url="
@@ -86,6 +86,24 @@ func TestPXELeavesItsArgument(t *testing.T) {
 	}
 	if diff := cmp.Diff(first, pxeFiles(t, p)); diff != "" {
 		t.Errorf("two runs differ:\n%s", diff)
+	}
+}
+
+// TestBaseURLWithPath: what serves a tree below a path is told of the path, and what cannot is not named.
+func TestBaseURLWithPath(t *testing.T) {
+	for _, base := range []string{"http://pxe.example.com/muster", "https://pxe.example.com/muster"} {
+		p := cluster()
+		p.BaseURL = base
+		for _, f := range pxeFiles(t, p) {
+			switch {
+			case strings.HasPrefix(f.Name, "matchbox/"):
+				t.Errorf("%s: matchbox, which serves from the root only, gets %s", base, f.Name)
+			case f.Name != "README.txt":
+			case !bytes.Contains(f.Data, []byte("location /muster/ { alias /path/to/out/pxe/; }")), bytes.Contains(f.Data, []byte("matchbox")),
+				bytes.Contains(f.Data, []byte("http.server")):
+				t.Errorf("%s: %s", base, f.Data)
+			}
+		}
 	}
 }
 
@@ -168,6 +186,7 @@ func TestPXERefusals(t *testing.T) {
 		{"command line has 2048 bytes", func(p *PXE) {
 			p.Machines[0].Initrds, p.Machines[0].Args = nil, []string{strings.Repeat("a", 2048)}
 		}},
+		{"n2.example.com: the kernel's command line has", func(p *PXE) { p.Machines[1].MatchboxArgs = []string{strings.Repeat("a", 2048)} }},
 		{"n2.example.com: the Ignition document", func(p *PXE) { p.Machines[1].Ignition = "other.ign" }},
 	} {
 		p := cluster()
