@@ -119,7 +119,7 @@ type comparison struct {
 	written map[string]string
 	// known are the folders of machines that gen has written before.
 	known map[string]bool
-	// secret are the paths on machines of files whose contents are secret.
+	// secret are the paths on machines of files whose contents are secret, also of those that only the folder has.
 	secret map[string]bool
 	report Report
 }
@@ -135,6 +135,9 @@ func newComparison(dir string, tree []outdir.File, machines []plan.Machine, writ
 	for _, e := range written.Files {
 		c.written[e.Path] = e.SHA256
 		c.known[machineOf(e.Path)] = true
+	}
+	for _, p := range plan.SecretFiles {
+		c.secret[p] = true
 	}
 	for _, m := range machines {
 		for _, f := range m.Config.Files {

@@ -221,6 +221,26 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsThatGo: a secret file is not shown either where the new spec has none of its kind.
+func TestSecretsThatGo(t *testing.T) {
+	dir := written(t)
+	for _, r := range []*generate.Result{
+		generated(t, "k8s-node1, role: worker", "k8s-node1, role: control-plane", "k8s-flat, role: worker, address: 192.168.31.127, profile: flatcar-containerd",
+			"k8s-flat, role: control-plane, address: 192.168.31.127"),
+		generated(t, "kubernetes: {", "kubernetes: {dryRun: true, "),
+	} {
+		report := compared(t, dir, r)
+		if f := fileOf(t, report, "nodes/k8s-node1/files/etc/muster/rendezvous/grant"); f.Change != diff.Removed || f.Note != "secret content differs" {
+			t.Errorf("%+v", f)
+		}
+		for _, f := range report.Files {
+			if strings.Contains(f.Text, "PRIVATE KEY") || strings.Contains(f.Text, "Bearer") {
+				t.Errorf("%s is shown:\n%s", f.Path, f.Text)
+			}
+		}
+	}
+}
+
 // TestByHand: what people did to the folder is told apart from what the spec changes.
 func TestByHand(t *testing.T) {
 	dir := written(t)

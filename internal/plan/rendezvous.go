@@ -36,6 +36,9 @@ const (
 	grantFile = rendezvousFolder + "/grant"
 )
 
+// SecretFiles are the paths on machines of everything that is secret, whichever machines have it.
+var SecretFiles = []string{keyFile, grantFile}
+
 // rendezvous gives the machine its credential (S18, S20): control planes serve the rendezvous and are known by a
 // certificate, workers ask it with a grant. No honest clock is before the time at which the secrets were made. A dry run of kubeadm founds nothing that could be joined.
 func (m *machine) rendezvous() {
