@@ -20,6 +20,7 @@ import (
 	"muster/internal/problem"
 	"muster/internal/rendezvous/binaries"
 	"muster/internal/secrets"
+	"muster/internal/spec"
 )
 
 // The exit codes of gen.
@@ -66,7 +67,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // execute runs the command that the arguments name.
 func (o *options) execute(ctx context.Context, args []string) error {
 	root := o.root()
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd() // normalise has to know its flags
+	refuseArguments(root)
 	root.InitDefaultVersionFlag()
 	if isCompletion(args) {
 		return o.answerCompletion(ctx, root, args)
@@ -98,6 +101,7 @@ Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 	}
 	root.SetOut(o.stdout)
 	root.SetErr(o.stderr)
+	root.Flags().Bool("version", false, "version for gen") // cobra's own has a shorthand, and flags have one dash here
 	root.SetVersionTemplate("gen {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUsage("%v", err) })
 	root.PersistentFlags().BoolP("help", "h", false, "show help")
@@ -109,6 +113,29 @@ Exit codes: 0 good, 1 the spec has problems, 2 wrong usage, 3 anything else.`,
 	}
 	offerCompletions(root)
 	return root
+}
+
+// refuseArguments has cobra's own commands refuse what they do not know, as ours do. Without that they show help and end well,
+// and a shell that reads its completion from gen would run that.
+func refuseArguments(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Args = noArguments
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+			for _, shell := range c.Commands() {
+				shell.Args = noArguments
+			}
+		case "help":
+			c.Run, c.RunE = nil, func(_ *cobra.Command, args []string) error {
+				about, rest, err := root.Find(args)
+				if err != nil || len(rest) > 0 {
+					return wrongUsage("there is no help for %q", strings.Join(args, " "))
+				}
+				return about.Help()
+			}
+		}
+	}
 }
 
 // version is the module's version, which Go takes from the version control that gen was built in.
@@ -244,17 +271,25 @@ func (o *options) print(problems *problem.List, sources map[string][]byte) error
 	if o.format == "json" {
 		return problem.JSON(o.stdout, found)
 	}
-	style := problem.Style{}
-	if isTerminal(o.stderr) {
-		style = problem.Style{Source: sources, Color: os.Getenv("NO_COLOR") == ""}
-	}
-	if err := problem.Print(o.stderr, found, style); err != nil {
+	if err := problem.Print(o.stderr, found, o.style(sources)); err != nil {
 		return err
 	}
 	if errs, warnings := problems.Count(problem.Error), problems.Count(problem.Warning); errs+warnings > 0 {
 		fmt.Fprintf(o.stderr, "gen: %s, %s\n", number(errs, "error"), number(warnings, "warning"))
 	}
 	return nil
+}
+
+// style shows people the lines of the sources, without what is secret in them.
+func (o *options) style(sources map[string][]byte) problem.Style {
+	if !isTerminal(o.stderr) {
+		return problem.Style{}
+	}
+	style := problem.Style{Source: map[string][]byte{}, Color: os.Getenv("NO_COLOR") == ""}
+	for name, text := range sources {
+		style.Source[name] = spec.Hide(text)
+	}
+	return style
 }
 
 // isTerminal reports whether w is a terminal's file.
