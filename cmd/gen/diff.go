@@ -62,7 +62,7 @@ func (o *options) readAside() (*generate.Result, error) {
 	if o.format == "json" {
 		aside.format = "text"
 	}
-	return aside.read(context.Background(), aside.lookAtSecrets)
+	return aside.read(context.Background(), aside.secretsOfDocuments)
 }
 
 // encode writes what was asked for in a form for programs.

@@ -42,8 +42,7 @@ func (o *options) createSecrets() (*secrets.Bundle, error) {
 		case err != nil: // which Write would refuse, after the bundle was made
 			return nil, err
 		default:
-			return nil, fmt.Errorf("%s is not there, and the documents in %s were made with a secrets bundle: bring it back, or name it with -secrets; for a new cluster choose another -out, or remove %s",
-				file, o.out, o.out)
+			return nil, o.bundleGone()
 		}
 	}
 	bundle, created, err := secrets.LoadOrCreate(file, rand.Reader, time.Now())
@@ -61,8 +60,25 @@ func isOpenFile(name string) bool {
 // lookAtSecrets is for commands that write nothing. Without a bundle the public one shows the documents' form.
 func (o *options) lookAtSecrets() (*secrets.Bundle, error) {
 	bundle, err := secrets.Load(o.secretsFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return secrets.Test(), nil
+	if !errors.Is(err, fs.ErrNotExist) {
+		return bundle, err
 	}
-	return bundle, err
+	return secrets.Test(), nil
+}
+
+// secretsOfDocuments is for what looks at the output folder: with another bundle than its documents were made with, every
+// credential would seem to change.
+func (o *options) secretsOfDocuments() (*secrets.Bundle, error) {
+	if _, err := os.Lstat(o.secretsFile()); errors.Is(err, fs.ErrNotExist) {
+		if _, err := outdir.Read(o.out); err == nil {
+			return nil, o.bundleGone()
+		}
+	}
+	return o.lookAtSecrets()
+}
+
+// bundleGone is the error for documents whose bundle is not there.
+func (o *options) bundleGone() error {
+	return fmt.Errorf("%s is not there, and the documents in %s were made with a secrets bundle: bring it back, or name it with -secrets; for a new cluster choose another -out, or remove %s",
+		o.secretsFile(), o.out, o.out)
 }

@@ -73,7 +73,11 @@ func create(path string, random io.Reader, now time.Time) (*Bundle, error) {
 	if err := writeNew(path, text); errors.Is(err, fs.ErrExist) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("%s: cannot be created: %w: name a file on a file system that has permissions and hard links", path, err)
+		instead := "name a file on a file system that has permissions and hard links"
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && !errors.As(err, new(*os.LinkError)) {
+			instead = "name a file in a folder that you can write to"
+		}
+		return nil, fmt.Errorf("%s: cannot be created: %w: %s", path, err, instead)
 	}
 	if err := syncFolder(folder); err != nil {
 		return nil, fmt.Errorf("%s: not safely on disk: %w", path, err)
@@ -89,7 +93,7 @@ func writeNamed(path string, text []byte) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil { // a umask may take rights from the owner too
 		return err
 	}
 	return os.Link(f.Name(), path)

@@ -301,3 +301,25 @@ func TestTheTestBundleSaysSoAndIsRefused(t *testing.T) {
 		t.Error("IsTest does not tell them apart")
 	}
 }
+
+// TestModeWhateverTheUmask: a umask that takes rights from the owner would leave a bundle that the next run cannot read.
+func TestModeWhateverTheUmask(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	old := syscall.Umask(0o777)
+	_, _, err := LoadOrCreate(path, rand.Reader, testNow)
+	syscall.Umask(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the bundle has mode %v, %v", info.Mode(), err)
+	}
+}
+
+// TestNoFolder: what cannot be created is told with what helps.
+func TestNoFolder(t *testing.T) {
+	_, _, err := LoadOrCreate(filepath.Join(t.TempDir(), "none/s"), rand.Reader, testNow)
+	if err == nil || !strings.HasSuffix(err.Error(), "name a file in a folder that you can write to") {
+		t.Errorf("%v", err)
+	}
+}

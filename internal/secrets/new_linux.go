@@ -24,6 +24,9 @@ func writeNew(path string, text []byte) error {
 	if _, err := f.Write(text); err != nil {
 		return err
 	}
+	if err := f.Chmod(0o600); err != nil { // a umask may take rights from the owner too
+		return err
+	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
