@@ -54,7 +54,14 @@ func BenchmarkWrite1000(b *testing.B) {
 	for b.Loop() {
 		fresh += timed(b, func() error { _, err := Write(out, files, Options{}); return err })
 		copied += timed(b, func() error { return exec.Command("cp", "-r", out, cp).Run() })
-		synced += timed(b, func() error { return syncTree(cp) })
+		synced += timed(b, func() error {
+			root, err := os.Open(cp)
+			if err != nil {
+				return err
+			}
+			defer root.Close()
+			return syncTree(root)
+		})
 		same += timed(b, func() error { _, err := Write(out, files, Options{}); return err })
 		over += timed(b, func() error { _, err := Write(out, changed, Options{}); return err })
 		for _, dir := range []string{out, cp} {

@@ -2,6 +2,7 @@ package outdir
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -20,11 +21,13 @@ const maxWorkers = 4
 
 // build makes the new tree in the staging folder and has it on the disk when it returns.
 func (t *target) build(found *inventory, want *tree) error {
-	if err := t.makeStaging(); err != nil {
+	root, err := t.makeStaging()
+	if err != nil {
 		return err
 	}
+	defer root.Close() // before the folder is renamed, which Windows refuses while it is open
 	folders := &folders{t: t}
-	if err := t.putAll(found, want, folders); err != nil {
+	if err := t.putAll(root, found, want, folders); err != nil {
 		return err
 	}
 	kept := keptFolders(found, want)
@@ -49,21 +52,28 @@ func (t *target) build(found *inventory, want *tree) error {
 			return err
 		}
 	}
-	return t.do("sync", t.staging, func() error { return syncTree(t.staging) })
+	return t.sync(root)
+}
+
+// sync has the staging folder, open as root, on the disk. All calls of a run use the same open file: Linux reports a
+// failed write once to each file that was open then, and nothing of it to one that is opened later.
+func (t *target) sync(root *os.File) error {
+	return t.do("sync", t.staging, func() error { return syncTree(root) })
 }
 
 // blockSize is how many files one goroutine takes at a time. They follow each other by path, so that folders are made just
 // before what goes into them: making all folders first takes file systems (ext4) half as long again.
 const blockSize = 32
 
-// putAll writes all files of the tree, and the folders that they need.
-func (t *target) putAll(found *inventory, want *tree, folders *folders) error {
+// putAll writes all files of the tree, and the folders that they need. With half of them written it starts to have them
+// on the disk, so that the sync at the end has less to wait for.
+func (t *target) putAll(root *os.File, found *inventory, want *tree, folders *folders) error {
 	workers := maxWorkers
 	if t.Op != nil {
 		workers = 1
 	}
 	var done atomic.Int64
-	var early sync.WaitGroup
+	var early errgroup.Group
 	put := func(i int) error {
 		if err := folders.make(path.Dir(want.files[i].Path)); err != nil {
 			return err
@@ -75,8 +85,11 @@ func (t *target) putAll(found *inventory, want *tree, folders *folders) error {
 		if t.Progress != nil {
 			t.Progress(n, len(want.files))
 		}
-		if n == len(want.files)/2 && workers > 1 && syncIsCheap {
-			early.Go(func() { _ = syncTree(t.staging) }) // so that the one at the end, which tells, has half as much to wait for
+		if n == len(want.files)/2 && syncIsCheap {
+			if t.Op != nil {
+				return t.sync(root) // not meanwhile, so that the order of calls stays the same
+			}
+			early.Go(func() error { return t.sync(root) })
 		}
 		return nil
 	}
@@ -89,8 +102,7 @@ func (t *target) putAll(found *inventory, want *tree, folders *folders) error {
 		}
 		return nil
 	})
-	early.Wait()
-	return err
+	return errors.Join(err, early.Wait())
 }
 
 // folders are those of the new tree, each made once, by whoever needs it first.
@@ -134,9 +146,10 @@ func keptFolders(found *inventory, want *tree) map[string]fs.FileInfo {
 }
 
 // makeStaging makes the staging folder with exactly mode 0700: mkdir(2) alone is subject to the umask and hands down
-// a setgid bit. It also finds out whether the umask takes rights away from the owner.
-func (t *target) makeStaging() error {
-	return t.do("mkdir", t.staging, func() error {
+// a setgid bit. It also finds out whether the umask takes rights away from the owner. The folder comes back open, before
+// anything is written into it.
+func (t *target) makeStaging() (root *os.File, err error) {
+	err = t.do("mkdir", t.staging, func() error {
 		if err := os.Mkdir(t.staging, folderMode); err != nil {
 			return err
 		}
@@ -145,8 +158,13 @@ func (t *target) makeStaging() error {
 			return err
 		}
 		t.masked = info.Mode().Perm() != folderMode
-		return os.Chmod(t.staging, folderMode)
+		if err := os.Chmod(t.staging, folderMode); err != nil {
+			return err
+		}
+		root, err = os.Open(t.staging)
+		return err
 	})
+	return root, err
 }
 
 // makeFolder makes a folder of exactly mode 0700 below the staging folder.

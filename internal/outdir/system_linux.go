@@ -15,16 +15,9 @@ func exchange(a, b string) error {
 const syncIsCheap = true
 
 // syncTree has everything below root on the disk. syncfs(2) does it for the whole file system in one go: an
-// fsync for each of a large cluster's tens of thousands of files takes many times as long. Kernels before
-// 5.8 do not report write errors from it.
-func syncTree(root string) error {
-	f, err := os.Open(root)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return unix.Syncfs(int(f.Fd()))
-}
+// fsync for each of a large cluster's tens of thousands of files takes many times as long. It reports the writes that
+// failed since root was opened and were not reported to it yet; kernels before 5.8 report none.
+func syncTree(root *os.File) error { return unix.Syncfs(int(root.Fd())) }
 
 // isMountPoint says whether something is mounted at name. statx(2) knows from Linux 5.8 on; before, only
 // a mount of another file system is seen, by its device.

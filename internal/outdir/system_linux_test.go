@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -86,6 +87,56 @@ func TestDiskFull(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A disk that loses what it was given says so after write(2), and once: whenever that is, the new tree must not be taken
+// for written, which would be the end of the old one.
+func TestFailedWriteToTheDisk(t *testing.T) {
+	for name, written := range map[string]int{"before the first sync": 1, "during the first sync": 3} {
+		t.Run(name, func(t *testing.T) {
+			disk, at := t.TempDir(), t.TempDir()
+			mount(t, "tmpfs", disk, "tmpfs", 0, "size=40m")
+			image, ballast := filepath.Join(disk, "image"), filepath.Join(disk, "ballast")
+			mount(t, makeFileSystem(t, image), at, "ext4", 0, "errors=continue")
+			out := filepath.Join(at, "out")
+			mustWrite(t, out, text("a", "old"))
+
+			big := bytes.Repeat([]byte("0123456789abcdef"), 20<<20/16)
+			must(t, os.WriteFile(ballast, bytes.Repeat([]byte("x"), 32<<20), 0o600)) // leaves the image no room
+			files := []File{{Path: "a", Pieces: [][]byte{big}}, text("b", "B"), text("c", "C"), text("d", "D")}
+			_, err := Write(out, files, Options{Progress: func(done, all int) {
+				if done == written { // the write fails now, and when the last sync comes the disk is well again
+					_ = exec.Command("sync", "-f", at).Run()
+					must(t, os.Remove(ballast))
+				}
+			}})
+			wantError(t, err, out+": cannot sync ")
+			if got, err := os.ReadFile(filepath.Join(out, "a")); err != nil || string(got) != "old" {
+				t.Errorf("the old tree is gone: %q, %v", got[:min(len(got), 20)], err)
+			}
+			wantNoLeftovers(t, out)
+		})
+	}
+}
+
+// makeFileSystem makes a file system in a sparse file and returns its loop device.
+func makeFileSystem(t *testing.T, image string) string {
+	t.Helper()
+	must(t, os.WriteFile(image, nil, 0o600))
+	must(t, os.Truncate(image, 200<<20))
+	run(t, "mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=0", image)
+	device := strings.TrimSpace(run(t, "losetup", "-f", "--show", image))
+	t.Cleanup(func() { run(t, "losetup", "-d", device) })
+	return device
+}
+
+func run(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(program, args...).Output()
+	if err != nil {
+		t.Fatalf("%s %q: %v", program, args, err)
+	}
+	return string(out)
 }
 
 func TestReadOnlyFileSystem(t *testing.T) {

@@ -5,6 +5,7 @@ package outdir
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 )
 
@@ -15,8 +16,8 @@ func exchange(a, b string) error { return errors.ErrUnsupported }
 const syncIsCheap = false
 
 // syncTree has everything below root on the disk, one file after the other.
-func syncTree(root string) error {
-	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+func syncTree(root *os.File) error {
+	return filepath.WalkDir(root.Name(), func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !(d.IsDir() || d.Type().IsRegular()) {
 			return err
 		}

@@ -75,8 +75,8 @@ func syncFolder(string) error { return nil }
 const syncIsCheap = false
 
 // syncTree has the files below root on the disk, one after the other.
-func syncTree(root string) error {
-	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+func syncTree(root *os.File) error {
+	return filepath.WalkDir(root.Name(), func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
