@@ -79,8 +79,6 @@ func wantOneOf(t *testing.T, out string, before, after map[string]string) (isAft
 	return false
 }
 
-var errInjected = errors.New("injected failure")
-
 // A run in which any one operation fails reports it and leaves one tree in full; only the removal of the
 // old tree may be left to the next run.
 func TestFailureOfEveryOperation(t *testing.T) {

@@ -143,7 +143,14 @@ func (t *target) replace(found *inventory, want *tree) error {
 	if err := t.build(found, want); err != nil {
 		return err
 	}
-	return t.place(found.exists)
+	if err := t.place(found.exists); err != nil {
+		return err
+	}
+	t.seen = make(map[string]fs.FileInfo, len(found.foreign))
+	for _, f := range found.foreign {
+		t.seen[f.path] = f.info
+	}
+	return nil
 }
 
 // Compare reports what a Write of the same files would do, and the errors it would refuse them with,

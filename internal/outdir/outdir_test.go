@@ -400,6 +400,117 @@ func TestFileThatAppearsMeanwhile(t *testing.T) {
 	}
 }
 
+// replaceBy puts another file in the place of one, with a time long before: as wget, cp -p, tar and mv do.
+func replaceBy(t *testing.T, name, data string) {
+	t.Helper()
+	past := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	put(t, name+".download", data)
+	must(t, os.Chtimes(name+".download", past, past))
+	must(t, os.Rename(name+".download", name))
+}
+
+// The version that somebody put there last stays, whatever its date.
+func TestFileThatIsReplacedMeanwhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		noExchange, noLinks bool
+		change              func(t *testing.T, name string)
+		want                string
+	}{
+		"linked":           {change: func(t *testing.T, name string) { replaceBy(t, name, "good") }, want: "good"},
+		"copied":           {noLinks: true, change: func(t *testing.T, name string) { replaceBy(t, name, "good") }, want: "good"},
+		"without exchange": {noExchange: true, change: func(t *testing.T, name string) { replaceBy(t, name, "good") }, want: "good"},
+		"by a file of the same time and size": {noLinks: true, change: func(t *testing.T, name string) {
+			info := lstat(t, name)
+			replaceBy(t, name, "good!!")
+			must(t, os.Chtimes(name, info.ModTime(), info.ModTime()))
+		}, want: "good!!"},
+		"written to, linked": {change: func(t *testing.T, name string) { put(t, name, "longer than before") }, want: "longer than before"},
+		"written to, copied": {noLinks: true, change: func(t *testing.T, name string) { put(t, name, "longer than before") }, want: "longer than before"},
+		"left alone, copied": {noLinks: true, change: func(t *testing.T, name string) {}, want: "broken"},
+		"symlink": {change: func(t *testing.T, name string) {
+			must(t, os.Remove(name))
+			must(t, os.Symlink("image.5", name))
+		}, want: "image.5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			mustWrite(t, out, text("a", "A"))
+			image := filepath.Join(out, "assets/image")
+			put(t, image, "broken")
+			if name == "symlink" {
+				must(t, os.Remove(image))
+				must(t, os.Symlink("image.4", image))
+			}
+			_, err := Write(out, []File{text("a", "A2")}, Options{Op: func(op, path string) error {
+				if op == "exchange" {
+					c.change(t, image)
+				}
+				return refusing(c.noExchange, c.noLinks)(op, path)
+			}})
+			must(t, err)
+			if got := snapshot(t, out)["assets/image"]; !strings.HasSuffix(got, fmt.Sprintf("%q", c.want)) {
+				t.Errorf("the file is %s, want %q", got, c.want)
+			}
+			wantNoLeftovers(t, out)
+		})
+	}
+}
+
+// After a kill nobody knows which of two versions is wanted: neither is lost, and the next run says where they are.
+func TestFileThatIsReplacedAfterAKill(t *testing.T) {
+	atExchange := func(op, path string) bool { return op == "exchange" }
+	atRemoval := func(op, path string) bool { return op == "remove" && strings.Contains(path, "-swap") }
+	older := func(t *testing.T, name string) { replaceBy(t, name, "another") }
+	newer := func(t *testing.T, name string) {
+		must(t, os.Remove(name))
+		put(t, name, "another")
+	}
+	same := func(t *testing.T, name string) { replaceBy(t, name, "first") }
+	for name, c := range map[string]struct {
+		killedAt func(op, path string) bool
+		noLinks  bool
+		change   func(t *testing.T, name string)
+	}{
+		"older, before the exchange":         {atExchange, false, older},
+		"older, before the exchange, copied": {atExchange, true, older},
+		"older, after the exchange":          {atRemoval, false, older},
+		"older, after the exchange, copied":  {atRemoval, true, older},
+		"newer, before the exchange":         {atExchange, false, newer},
+		"newer, after the exchange, copied":  {atRemoval, true, newer},
+		"same bytes, before the exchange":    {atExchange, false, same},
+		"same bytes, after the exchange":     {atRemoval, true, same},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			out, left := filepath.Join(base, "out"), filepath.Join(base, ".out.muster-swap/assets/image")
+			mustWrite(t, out, text("a", "A"))
+			put(t, filepath.Join(out, "assets/image"), "first")
+			dead := false
+			_, err := Write(out, []File{text("a", "A2")}, Options{Op: func(op, path string) error {
+				if dead = dead || c.killedAt(op, path); dead {
+					return errInjected
+				}
+				return refusing(false, c.noLinks)(op, path)
+			}})
+			if !errors.Is(err, errInjected) {
+				t.Fatalf("not killed: %v", err)
+			}
+			c.change(t, filepath.Join(out, "assets/image"))
+			if !strings.HasPrefix(name, "same") {
+				_, err = Write(out, []File{text("a", "A3")}, Options{})
+				wantError(t, err, left, "its place is taken now: move it away, then run again")
+				wantSame(t, "what was there", "-rw-r--r-- \"first\"", snapshot(t, filepath.Dir(left))["image"])
+				wantSame(t, "what was put there", "-rw-r--r-- \"another\"", snapshot(t, out)["assets/image"])
+				must(t, os.Rename(left, filepath.Join(base, "saved")))
+			}
+			now := snapshot(t, out)["assets/image"]
+			mustWrite(t, out, text("a", "A3"))
+			wantSame(t, "what was put there", now, snapshot(t, out)["assets/image"])
+			wantNoLeftovers(t, out)
+		})
+	}
+}
+
 // Where the newcomer's place is taken by the new tree it cannot be brought over, and must not be lost.
 func TestFileThatAppearsWhereOneIsWritten(t *testing.T) {
 	base := t.TempDir()

@@ -140,7 +140,8 @@ func (t *target) removeTree(root string) error {
 // clearing removes a tree that stood, or may have stood, at the folder's place. Somebody may have added or
 // saved a file there after the run had looked at it, so only muster's own files, and what the folder has as
 // well, are removed; the rest moves into the folder. A file that was deleted from the folder after a kill
-// at this point can thus come back once, which is better than to lose one.
+// at this point can thus come back once, which is better than to lose one. Where the folder has another version of a
+// file, only the run that put the folder there knows which one is wanted.
 type clearing struct {
 	t     *target
 	root  string
@@ -228,7 +229,8 @@ func (c *clearing) subfolder(p string) error {
 	return c.remove(p)
 }
 
-// foreign deals with one file of somebody else's.
+// foreign deals with one file of somebody else's. Which of two versions is wanted does not show in their times: what is
+// downloaded, unpacked or moved there keeps an older one.
 func (c *clearing) foreign(p string) error {
 	from, to := c.t.in(c.root, p), c.t.in(c.t.path, p)
 	left, err := os.Lstat(from)
@@ -242,11 +244,51 @@ func (c *clearing) foreign(p string) error {
 	case err != nil:
 		return c.t.fail("look at", to, err)
 	case c.live[p] || left.Mode().Type() != carried.Mode().Type():
-		return fmt.Errorf("%s: %s appeared while a run was writing and its place is taken now: move it away, then run again", c.t.name, from)
-	case left.ModTime().After(carried.ModTime()):
-		return c.bringOver(p)
+		return c.taken(p)
+	case os.SameFile(left, carried) || sameLink(from, to):
+		return c.remove(p)
 	}
-	return c.remove(p)
+	if seen, known := c.t.seen[p]; known {
+		switch {
+		case os.SameFile(left, seen) && sameTime(left, seen): // what was carried over is a copy
+			return c.remove(p)
+		case sameTime(carried, seen) || carried.Mode()&fs.ModeSymlink != 0: // nobody saved it since
+			return c.bringOver(p)
+		}
+	}
+	same, err := sameBytes(from, to, left)
+	switch {
+	case err != nil:
+		return c.t.fail("read", from, err)
+	case same:
+		return c.remove(p)
+	}
+	return c.taken(p)
+}
+
+// taken is the error for something of somebody else's that cannot be brought over.
+func (c *clearing) taken(p string) error {
+	return fmt.Errorf("%s: %s appeared while a run was writing and its place is taken now: move it away, then run again", c.t.name, c.t.in(c.root, p))
+}
+
+// sameTime says whether a file was not written to between two looks at it, or is a copy of the other.
+func sameTime(a, b fs.FileInfo) bool { return a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() }
+
+// sameLink says whether both are symlinks to the same place.
+func sameLink(a, b string) bool {
+	toA, errA := os.Readlink(a)
+	toB, errB := os.Readlink(b)
+	return errA == nil && errB == nil && toA == toB
+}
+
+// sameBytes says whether two files, which are what info says, are copies of each other.
+func sameBytes(a, b string, info fs.FileInfo) (bool, error) {
+	if !info.Mode().IsRegular() {
+		return false, nil
+	}
+	sumA, errA := hashFile(a)
+	sumB, errB := hashFile(b)
+	return sumA == sumB, errors.Join(errA, errB)
 }
 
 // bringOver moves something of somebody else's into the folder.

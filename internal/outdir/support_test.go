@@ -130,6 +130,8 @@ func lstat(t testing.TB, name string) fs.FileInfo {
 	return info
 }
 
+var errInjected = errors.New("injected failure")
+
 // refusing is a hook that answers like a system without exchange, or without hard links.
 func refusing(exchange, links bool) func(op, path string) error {
 	return func(op, _ string) error {

@@ -25,6 +25,9 @@ type target struct {
 	// masked is whether the process's umask takes rights away from the owner, so that every mode has to be set.
 	masked bool
 
+	// seen is what this run carried over, as it was found, once the new tree stands at the folder's place.
+	seen map[string]fs.FileInfo
+
 	Options
 }
 
