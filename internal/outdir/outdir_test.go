@@ -511,6 +511,78 @@ func TestFileThatIsReplacedAfterAKill(t *testing.T) {
 	}
 }
 
+// What takes the place of a folder must not be followed out of the folder, nor be taken for one.
+func TestFolderThatIsReplaced(t *testing.T) {
+	link := func(t *testing.T, folder, elsewhere string) {
+		must(t, os.RemoveAll(folder))
+		must(t, os.Symlink(elsewhere, folder))
+	}
+	file := func(t *testing.T, name, _ string) {
+		must(t, os.RemoveAll(name))
+		put(t, name, "f")
+	}
+	folder := func(t *testing.T, name, _ string) {
+		must(t, os.Remove(name))
+		put(t, name+"/x", "f")
+	}
+	for name, c := range map[string]struct {
+		meanwhile bool   // and not after a kill
+		folder    string // what is replaced
+		replace   func(t *testing.T, folder, elsewhere string)
+		stuck     string
+	}{
+		"theirs, by a symlink":             {false, "assets/deep", link, "assets/deep"},
+		"the one above, by a symlink":      {false, "assets", link, "assets"},
+		"one of muster's, by a symlink":    {false, "nodes", link, "nodes/a"},
+		"the one below, by a symlink":      {false, "nodes/a", link, "nodes/a/deep"},
+		"symlink that leads nowhere":       {false, "assets", func(t *testing.T, folder, _ string) { link(t, folder, "nowhere") }, "assets"},
+		"theirs, by a file":                {false, "assets", file, "assets"},
+		"one of muster's, by a file":       {false, "nodes", file, "nodes/a"},
+		"a file by a folder":               {false, "notes", folder, "notes"},
+		"a file by a folder while it runs": {true, "notes", folder, "notes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			out, elsewhere := filepath.Join(base, "out"), filepath.Join(base, "elsewhere")
+			mustWrite(t, out, text("nodes/a/user-data", "A"))
+			for _, rel := range []string{"assets/deep/image", "nodes/a/deep/notes", "notes"} {
+				put(t, filepath.Join(out, rel), "mine")
+			}
+			for _, rel := range []string{"image", "deep/image", "deep/notes", "a/deep/notes", "notes"} {
+				replaceBy(t, filepath.Join(elsewhere, rel), "the only copy")
+			}
+			before := snapshot(t, elsewhere)
+			killed := false
+			_, err := Write(out, []File{text("nodes/a/user-data", "A2")}, Options{Op: func(op, path string) error {
+				if op == "exchange" && c.meanwhile {
+					c.replace(t, filepath.Join(out, c.folder), elsewhere)
+				}
+				if killed = killed || op == "exchange" && !c.meanwhile; killed {
+					return errInjected
+				}
+				return nil
+			}})
+			if killed {
+				c.replace(t, filepath.Join(out, c.folder), elsewhere)
+				_, err = Write(out, nil, Options{})
+			}
+			for range 2 {
+				wantError(t, err, ".out.muster-swap/"+c.stuck+" appeared while a run was writing and its place is taken now: move it away")
+				wantSame(t, "what lies outside", before, snapshot(t, elsewhere))
+				_, err = Write(out, nil, Options{})
+			}
+		})
+	}
+}
+
+func TestFolderThatTurnsIntoFile(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	mustWrite(t, out, text("turns/deep/a", "A"))
+	mustWrite(t, out, text("turns", "T"))
+	mustWrite(t, out, text("turns/deep/a", "A"))
+	wantNoLeftovers(t, out)
+}
+
 // Where the newcomer's place is taken by the new tree it cannot be brought over, and must not be lost.
 func TestFileThatAppearsWhereOneIsWritten(t *testing.T) {
 	base := t.TempDir()

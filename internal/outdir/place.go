@@ -219,8 +219,14 @@ func (c *clearing) folder(rel string) error {
 
 func (c *clearing) subfolder(p string) error {
 	if !c.above[p] {
-		if _, err := os.Lstat(c.t.in(c.t.path, p)); errors.Is(err, fs.ErrNotExist) {
+		carried, err := c.counterpart(p)
+		switch {
+		case err != nil:
+			return err
+		case carried == nil:
 			return c.bringOver(p)
+		case !carried.IsDir():
+			return c.taken(p)
 		}
 	}
 	if err := c.folder(p); err != nil {
@@ -237,12 +243,12 @@ func (c *clearing) foreign(p string) error {
 	if err != nil {
 		return c.t.fail("look at", from, err)
 	}
-	carried, err := os.Lstat(to)
+	carried, err := c.counterpart(p)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return c.bringOver(p)
 	case err != nil:
-		return c.t.fail("look at", to, err)
+		return err
+	case carried == nil:
+		return c.bringOver(p)
 	case c.live[p] || left.Mode().Type() != carried.Mode().Type():
 		return c.taken(p)
 	case os.SameFile(left, carried) || sameLink(from, to):
@@ -264,6 +270,29 @@ func (c *clearing) foreign(p string) error {
 		return c.remove(p)
 	}
 	return c.taken(p)
+}
+
+// counterpart returns what stands at p in the folder, nil if nothing does. It refuses a p that has a file or a symlink
+// where it needs a folder: by a symlink it would change something outside the folder.
+func (c *clearing) counterpart(p string) (fs.FileInfo, error) {
+	if dir := path.Dir(p); dir != "." {
+		above, err := c.counterpart(dir)
+		switch {
+		case err != nil || above == nil:
+			return nil, err
+		case !above.IsDir():
+			return nil, c.taken(p)
+		}
+	}
+	name := c.t.in(c.t.path, p)
+	info, err := os.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, c.t.fail("look at", name, err)
+	}
+	return info, nil
 }
 
 // taken is the error for something of somebody else's that cannot be brought over.
