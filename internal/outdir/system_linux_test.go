@@ -285,6 +285,53 @@ func TestForeignPipeIsKept(t *testing.T) {
 	wantNoLeftovers(t, out)
 }
 
+// The lock's file stays after a kill. The next run of the same user takes it, whatever the umask was; one of another user
+// is told what to do.
+func TestLockLeftByAKill(t *testing.T) {
+	const refused = ": permission denied: another user's run holds it or was killed: remove it if no run is at work"
+	killed := func(uid, umask int) func(t *testing.T, out string) {
+		return func(t *testing.T, out string) {
+			old := unix.Umask(umask)
+			defer unix.Umask(old)
+			if _, killed := (childRun{Dir: out, Files: newFiles, KillAt: 1, UID: uid}).start(t); !killed {
+				t.Fatal("not killed")
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		leave func(t *testing.T, out string)
+		want  string
+	}{
+		"umask 0022": {killed(somebody, 0o022), ""},
+		"umask 0277": {killed(somebody, 0o277), ""},
+		"umask 0777": {killed(somebody, 0o777), ""},
+		"killed before the mode was set": {func(t *testing.T, out string) {
+			killed(somebody, 0o022)(t, out)
+			must(t, os.Chmod(filepath.Join(out, "../.out.muster-lock"), 0o400))
+		}, ""},
+		"of root": {killed(0, 0o022), refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := asSomebody(t)
+			out, lock := filepath.Join(base, "out"), filepath.Join(base, ".out.muster-lock")
+			c.leave(t, out)
+			if _, err := os.Lstat(lock); err != nil {
+				t.Fatalf("the kill left nothing: %v", err)
+			}
+			res := (childRun{Dir: out, Files: newFiles}).asUser(t)
+			if c.want != "" {
+				wantError(t, errors.New(res.Err), out+": cannot open "+lock+c.want)
+				must(t, os.Remove(lock))
+				res = (childRun{Dir: out, Files: newFiles}).asUser(t)
+			}
+			if res.Err != "" || !res.Result.Written {
+				t.Errorf("%+v", res)
+			}
+			wantNoLeftovers(t, out)
+		})
+	}
+}
+
 // A link put at the lock's name by somebody else must not make the run open what it leads to.
 func TestLockIsNotFollowed(t *testing.T) {
 	base := t.TempDir()

@@ -4,6 +4,7 @@ package outdir
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,9 +60,7 @@ func (t *target) acquire() (release func() error, err error) {
 
 func (t *target) tryLock() (f *os.File, err error) {
 	err = t.do("lock", t.lock, func() error {
-		// O_NOFOLLOW: the name is predictable and the parent may be a folder that others write to.
-		f, err = os.OpenFile(t.lock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, fileMode)
-		if err != nil {
+		if f, err = openLock(t.lock); err != nil {
 			return err
 		}
 		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
@@ -69,8 +68,30 @@ func (t *target) tryLock() (f *os.File, err error) {
 		}
 		return err
 	})
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
 		return nil, t.busy()
+	case errors.Is(err, unix.EACCES):
+		if _, missing := os.Lstat(t.lock); missing == nil {
+			return nil, fmt.Errorf("%s: cannot open %s: %w: another user's run holds it or was killed: remove it if no run is at work",
+				t.name, t.lock, unix.EACCES)
+		}
+	}
+	return f, err
+}
+
+// openLock opens the lock's file, and makes it if need be. NFS locks only a file that is open for writing. One that a
+// killed run left before it had set the mode, under a umask that takes that right away, opens for reading alone.
+// O_NOFOLLOW: the name is predictable and the parent may be a folder that others write to.
+func openLock(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, fileMode)
+	if errors.Is(err, unix.EACCES) {
+		if left, errLeft := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); errLeft == nil {
+			f, err = left, nil
+		}
+	}
+	if err == nil {
+		_ = f.Chmod(fileMode) // of another user's file it fails, which does not matter to this run
 	}
 	return f, err
 }
