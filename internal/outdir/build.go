@@ -230,7 +230,10 @@ func (t *target) carry(f foreign) error {
 	}
 	err := t.do("link", to, func() error { return os.Link(from, to) })
 	if err != nil && linkRefused(err) && f.info.Mode().IsRegular() {
-		return t.do("copy", to, func() error { return copyFile(from, to, f.info) })
+		err = t.do("copy", to, func() error { return copyFile(from, to, f.info) })
+	}
+	if errors.Is(err, fs.ErrPermission) && !ownedByUser(f.info) {
+		return t.refuseOwner(f.path)
 	}
 	return err
 }
@@ -243,7 +246,10 @@ func copySymlink(from, to string, info fs.FileInfo) error {
 	if err := os.Symlink(dest, to); err != nil {
 		return err
 	}
-	return copyOwner(to, info)
+	if err := copyOwner(to, info); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil // see copyAttributes
 }
 
 func copyFile(from, to string, info fs.FileInfo) error {
@@ -267,12 +273,17 @@ func copyFile(from, to string, info fs.FileInfo) error {
 }
 
 // copyAttributes gives a copy the owner, mode and modification time of its original. The owner comes first
-// because changing it clears setuid and setgid bits.
+// because changing it clears setuid and setgid bits. Only root may give a file to another user or to a group of others:
+// a copy that stays with this user has none of these bits, which would lend out this user's rights.
 func copyAttributes(name string, info fs.FileInfo) error {
-	if err := copyOwner(name, info); err != nil {
+	mode, err := info.Mode(), copyOwner(name, info)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		mode &^= fs.ModeSetuid | fs.ModeSetgid
+	case err != nil:
 		return err
 	}
-	if err := os.Chmod(name, info.Mode()); err != nil {
+	if err := os.Chmod(name, mode); err != nil {
 		return err
 	}
 	return os.Chtimes(name, info.ModTime(), info.ModTime())

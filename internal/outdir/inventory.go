@@ -193,6 +193,34 @@ func (t *target) conflicts(found *inventory, want *tree) error {
 		t.name, strings.Join(taken, ", "), more)
 }
 
+// owners refuses folders of another user's, unless root asks: what is in them could not be removed with the old tree.
+// Files may be anybody's.
+func (t *target) owners(found *inventory) error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	if found.exists && !ownedByUser(found.info) {
+		return t.refuseOwner(".")
+	}
+	for _, p := range slices.Sorted(maps.Keys(found.folders)) {
+		if !ownedByUser(found.folders[p]) {
+			return t.refuseOwner(p)
+		}
+	}
+	for _, f := range found.foreign {
+		if f.info.IsDir() && !ownedByUser(f.info) {
+			return t.refuseOwner(f.path)
+		}
+	}
+	return nil
+}
+
+// refuseOwner is the error for something of another user's that this one cannot move along with the folder.
+func (t *target) refuseOwner(p string) error {
+	return fmt.Errorf("%s: %s belongs to another user, so it cannot be moved along: chown -R it to the user who runs gen",
+		t.name, filepath.Join(t.name, filepath.FromSlash(p)))
+}
+
 // uses says whether nothing else may be at p: a file or a folder of the tree is to be there, or a file
 // is to be where p has a folder.
 func (w *tree) uses(p string) bool {

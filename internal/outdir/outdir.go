@@ -140,6 +140,9 @@ func (t *target) write(want *tree) (Result, error) {
 
 // replace builds the new tree and puts it in the place of the old one, which stays beside it.
 func (t *target) replace(found *inventory, want *tree) error {
+	if err := t.owners(found); err != nil {
+		return err
+	}
 	if err := t.build(found, want); err != nil {
 		return err
 	}

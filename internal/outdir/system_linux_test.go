@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -229,19 +231,29 @@ func TestOrdinaryUser(t *testing.T) {
 	if res := (childRun{Dir: out, Files: oldFiles}).asUser(t); res.Err != "" {
 		t.Fatal(res.Err)
 	}
-	// Folders that forbid changes, and a file of root's that may not be linked.
+	// A folder that forbids changes, one of a group that the user is not in, and things of root's, which may not be linked
+	// nor be given to root again.
 	put(t, filepath.Join(out, "mine/notes"), "n")
 	must(t, os.Chown(filepath.Join(out, "mine"), somebody, somebody))
 	must(t, os.Chmod(filepath.Join(out, "mine"), 0o555))
-	put(t, filepath.Join(out, "nodes/a/notes"), "r")
 	must(t, os.Chown(filepath.Join(out, "mine/notes"), somebody, somebody))
-	must(t, os.Chown(filepath.Join(out, "nodes/a/notes"), somebody, somebody))
+	must(t, os.Mkdir(filepath.Join(out, "assets"), 0o755))
+	must(t, os.Chown(filepath.Join(out, "assets"), somebody, 0))
+	notes, old := filepath.Join(out, "nodes/a/notes"), time.Date(2001, 2, 3, 4, 5, 6, 7000, time.UTC)
+	put(t, notes, "r")
+	must(t, os.Chmod(notes, 0o755|fs.ModeSetuid|fs.ModeSetgid))
+	must(t, os.Chtimes(notes, old, old))
+	must(t, os.Symlink("notes", filepath.Join(out, "nodes/a/link")))
 	res := childRun{Dir: out, Files: newFiles}.asUser(t)
 	if res.Err != "" || !res.Result.Written {
 		t.Fatalf("%+v", res)
 	}
-	wantSame(t, "kept", []string{"mine/notes", "nodes/a/notes"}, res.Result.Kept)
-	wantSame(t, "folder", `dr-xr-xr-x ""`, snapshot(t, out)["mine"])
+	wantSame(t, "kept", []string{"mine/notes", "nodes/a/link", "nodes/a/notes"}, res.Result.Kept)
+	after := snapshot(t, out)
+	wantSame(t, "folder", `dr-xr-xr-x ""`, after["mine"])
+	wantSame(t, "root's file", `-rwxr-xr-x "r"`, after["nodes/a/notes"])
+	wantSame(t, "time of root's file", old, lstat(t, notes).ModTime().UTC())
+	wantSame(t, "root's symlink", `Lrwxrwxrwx "notes"`, after["nodes/a/link"])
 	wantNoLeftovers(t, out)
 	before := snapshot(t, base)
 
@@ -261,7 +273,14 @@ func TestOrdinaryUser(t *testing.T) {
 		must(t, os.Chown(filepath.Join(out, "mine"), 0, 0))
 		defer os.Chown(filepath.Join(out, "mine"), somebody, somebody)
 		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
-		wantError(t, errors.New(res.Err), out+": cannot chmod mine: operation not permitted: run gen as the owner of the folder")
+		wantError(t, errors.New(res.Err), out+"/mine belongs to another user, so it cannot be moved along: chown -R it to the user who runs gen")
+	})
+	t.Run("file of another user that cannot be read", func(t *testing.T) {
+		put(t, filepath.Join(out, "secret"), "s")
+		must(t, os.Chmod(filepath.Join(out, "secret"), 0o600))
+		defer os.Remove(filepath.Join(out, "secret"))
+		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
+		wantError(t, errors.New(res.Err), out+"/secret belongs to another user, so it cannot be moved along: chown -R it")
 	})
 	t.Run("leftover of another user", func(t *testing.T) {
 		put(t, filepath.Join(base, ".out.muster-swap/evil"), "e")
