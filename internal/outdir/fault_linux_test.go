@@ -114,6 +114,19 @@ func TestFailureOfEveryOperation(t *testing.T) {
 	}
 }
 
+// What is left beside the folder has to be found there.
+func TestFailureBesideTheFolderNamesThePath(t *testing.T) {
+	base := t.TempDir()
+	out := scene{old: oldFiles}.stage(t, base)
+	_, err := Write(out, newFiles, Options{Op: func(op, path string) error {
+		if op == "remove" && strings.HasSuffix(path, "/notes") {
+			return errInjected
+		}
+		return nil
+	}})
+	wantError(t, err, out+": cannot remove "+filepath.Join(base, ".out.muster-swap/mine/deep/notes")+": injected failure")
+}
+
 // A run that is told to end does so before the exchange, with the old tree in full and nothing beside it, or too late.
 func TestEndedAtEveryOperation(t *testing.T) {
 	for _, s := range scenes {

@@ -163,9 +163,10 @@ func (t *target) busy() error {
 	return fmt.Errorf("%s: another run is writing it: wait until that has ended", t.name)
 }
 
-// shown is path for a message: relative to the tree that it lies in, whichever name that tree has.
+// shown is path for a message: relative to the folder if it lies there, or will once the new tree is complete. What lies
+// in a tree that a run left beside the folder has to be found there, and so is named in full.
 func (t *target) shown(path string) string {
-	for _, root := range []string{t.path, t.staging, t.ready, t.aside} {
+	for _, root := range []string{t.path, t.staging} {
 		if rel, ok := strings.CutPrefix(path, root+string(filepath.Separator)); ok {
 			return filepath.ToSlash(rel)
 		}
