@@ -322,11 +322,29 @@ func sameBytes(a, b string, info fs.FileInfo) (bool, error) {
 
 // bringOver moves something of somebody else's into the folder.
 func (c *clearing) bringOver(p string) error {
-	to := c.t.in(c.t.path, p)
-	return c.t.do("rename", to, func() error {
+	from, to := c.t.in(c.root, p), c.t.in(c.t.path, p)
+	return c.t.do("rename", from, func() error {
 		if err := os.MkdirAll(filepath.Dir(to), folderMode); err != nil {
 			return err
 		}
-		return os.Rename(c.t.in(c.root, p), to)
+		return move(from, to)
 	})
+}
+
+// move moves a file or folder into another folder. A folder has to be writable for that, since its ".." changes.
+func move(from, to string) error {
+	info, err := os.Lstat(from)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return os.Rename(from, to)
+	}
+	if err := os.Chmod(from, info.Mode()|folderMode); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return errors.Join(err, os.Chmod(from, info.Mode()))
+	}
+	return os.Chmod(to, info.Mode())
 }

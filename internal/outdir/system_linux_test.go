@@ -291,6 +291,33 @@ func TestOrdinaryUser(t *testing.T) {
 	wantSame(t, "everything", before, snapshot(t, base))
 }
 
+// A folder that was deleted after a kill comes back, also one that forbids writing.
+func TestReadOnlyFolderComesBack(t *testing.T) {
+	base := asSomebody(t)
+	out, left := filepath.Join(base, "out"), filepath.Join(base, ".out.muster-swap/mine")
+	if res := (childRun{Dir: out, Files: oldFiles}).asUser(t); res.Err != "" {
+		t.Fatal(res.Err)
+	}
+	put(t, filepath.Join(out, "mine/notes"), "n")
+	must(t, os.Chown(filepath.Join(out, "mine"), somebody, somebody))
+	must(t, os.Chmod(filepath.Join(out, "mine"), 0o555))
+	for n := 0; ; n++ {
+		if _, killed := (childRun{Dir: out, Files: newFiles, KillAt: n, UID: somebody}).start(t); !killed {
+			t.Fatal("no kill left the folder")
+		}
+		if _, err := os.Lstat(left); err == nil {
+			break
+		}
+	}
+	before := snapshot(t, filepath.Join(out, "mine"))
+	must(t, os.RemoveAll(filepath.Join(out, "mine")))
+	if res := (childRun{Dir: out, Files: newFiles}).asUser(t); res.Err != "" {
+		t.Error(res.Err)
+	}
+	wantSame(t, "the folder", before, snapshot(t, filepath.Join(out, "mine")))
+	wantNoLeftovers(t, out)
+}
+
 // What is not a file, folder or symlink is linked like a file.
 func TestForeignPipeIsKept(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
