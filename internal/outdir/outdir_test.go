@@ -222,6 +222,9 @@ func TestPlacesThatCannotBeReplaced(t *testing.T) {
 	out := filepath.Join(base, "out")
 	mustWrite(t, out, text("sub/a", "A"))
 	put(t, filepath.Join(base, "file"), "")
+	must(t, os.Symlink("out/sub", filepath.Join(base, "inside")))
+	must(t, os.MkdirAll(filepath.Join(base, "far/away/deep"), 0o755))
+	must(t, os.Symlink("far/away", filepath.Join(base, "elsewhere")))
 	for _, c := range []struct{ cwd, dir, want string }{
 		{base, "", "output folder has no name"},
 		{base, "/", "/: is the root of a file system"},
@@ -230,6 +233,11 @@ func TestPlacesThatCannotBeReplaced(t *testing.T) {
 		{out, ".", ".: the current folder is in it"},
 		{filepath.Join(out, "sub"), "../../out", "the current folder is in it"},
 		{filepath.Join(out, "sub"), out, "run gen from another folder"},
+		{filepath.Join(base, "inside"), out, "the current folder is in it"},
+		{base, "elsewhere/../new", "elsewhere/../new: goes up with .. from a symlink, which can be meant in two ways: pass an -out without .."},
+		{base, base + "/elsewhere/./../new", "goes up with .. from a symlink"},
+		{base, "elsewhere/deep/../..", "goes up with .. from a symlink"},
+		{filepath.Join(base, "elsewhere"), "../new", "goes up with .. from a symlink"},
 	} {
 		t.Run(c.dir, func(t *testing.T) {
 			t.Chdir(c.cwd)
@@ -240,8 +248,10 @@ func TestPlacesThatCannotBeReplaced(t *testing.T) {
 		})
 	}
 	t.Chdir(base)
-	if res := mustWrite(t, "out/", text("sub/a", "B")); !res.Written {
-		t.Error("a relative name with a slash at its end was not written")
+	for i, dir := range []string{"out/", "far/../out", "elsewhere/deep/../new", "..out", "missing/../out"} {
+		if res := mustWrite(t, dir, text("sub/a", fmt.Sprint(i))); !res.Written {
+			t.Errorf("%s was not written", dir)
+		}
 	}
 }
 

@@ -39,6 +39,9 @@ func newTarget(dir string, options Options) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot tell the current folder: %w: pass an absolute -out", dir, cause(err))
 	}
+	if err := checkDots(dir); err != nil {
+		return nil, err
+	}
 	if options.Context == nil {
 		options.Context = context.Background()
 	}
@@ -49,6 +52,27 @@ func newTarget(dir string, options Options) (*target, error) {
 		lock: beside("lock"), staging: beside("new"), ready: beside("swap"), aside: beside("old"),
 		Options: options,
 	}, nil
+}
+
+// checkDots refuses a name whose ".." go up from a symlink. filepath takes ".." away together with the name before it, the
+// system goes up from where the symlink leads, so that one run could take two folders for the same.
+func checkDots(dir string) error {
+	slashed := filepath.ToSlash(dir) + "/"
+	last := strings.LastIndex("/"+slashed, "/../")
+	if last < 0 {
+		return nil
+	}
+	above := slashed[:last+len("..")]
+	abs, err := filepath.Abs(above)
+	if err != nil {
+		return fmt.Errorf("%s: cannot tell the current folder: %w: pass an absolute -out", dir, cause(err))
+	}
+	byName, errName := os.Stat(abs)
+	bySystem, errSystem := os.Stat(above)
+	if errName == nil && errSystem == nil && !os.SameFile(byName, bySystem) {
+		return fmt.Errorf("%s: goes up with .. from a symlink, which can be meant in two ways: pass an -out without ..", dir)
+	}
+	return nil
 }
 
 // stat returns what stands at the folder's place, nil when nothing does, and refuses anything but a folder.
@@ -105,9 +129,12 @@ func (t *target) checkReplaceable() error {
 }
 
 // checkWorkingFolder refuses a folder that the process works in: the user's shell would be left in the old
-// tree, which is removed.
+// tree, which is removed. The shell may have gone there by a symlink, whose name os.Getwd gives.
 func (t *target) checkWorkingFolder(folder fs.FileInfo) error {
 	wd, err := os.Getwd()
+	if err == nil {
+		wd, err = filepath.EvalSymlinks(wd)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: cannot tell the current folder: %w: change to another one", t.name, cause(err))
 	}
