@@ -37,6 +37,9 @@ func (t *target) build(found *inventory, want *tree) error {
 		}
 	}
 	for _, f := range found.foreign {
+		if err := t.Context.Err(); err != nil {
+			return err
+		}
 		if err := t.carry(f); err != nil {
 			return err
 		}
@@ -52,7 +55,10 @@ func (t *target) build(found *inventory, want *tree) error {
 			return err
 		}
 	}
-	return t.sync(root)
+	if err := t.sync(root); err != nil {
+		return err
+	}
+	return t.Context.Err() // the last look: from here on the run is nearly over
 }
 
 // sync has the staging folder, open as root, on the disk. All calls of a run use the same open file: Linux reports a
