@@ -11,8 +11,9 @@
 //	                   with the folder, the old one after
 //	.out.muster-old    the old tree, moved aside where the file system cannot exchange two folders
 //
-// Files of the folder that are not muster's are hard-linked into the new tree before anything else and
-// are otherwise left alone. The package must not know what the files mean, must not print, and must not
+// Files of the folder that are not muster's are hard-linked into the new tree, or copied where that cannot be, and are
+// otherwise left alone. Folders are made anew and copies are new files: both have the owner, mode and time of what they
+// stand for, but no extended attributes and no access control lists. The package must not know what the files mean, must not print, and must not
 // change anything but the folder and the four names above.
 package outdir
 
