@@ -223,6 +223,36 @@ func (s scene) cutAt(n int) func(op, path string) error {
 	}
 }
 
+// After a power cut the folder is one tree in full only if the new one is on the disk before its name says so, and each
+// rename before the next step relies on it.
+func TestOrderOfSyncs(t *testing.T) {
+	const complete = "sync new, rename new, "
+	for _, s := range scenes {
+		want := complete + "exchange out, sync ., "
+		switch {
+		case s.noExchange:
+			want = complete + "exchange out, rename out, sync ., rename swap, sync ., "
+		case s.old == nil:
+			want = complete + "rename swap, sync ., "
+		}
+		t.Run(s.name, func(t *testing.T) {
+			base := t.TempDir()
+			out := s.stage(t, base)
+			order := ""
+			_, err := Write(out, newFiles, Options{Op: func(op, path string) error {
+				rel, err := filepath.Rel(base, path)
+				must(t, err)
+				order += op + " " + strings.TrimPrefix(rel, ".out.muster-") + ", "
+				return refusing(s.noExchange, s.noLinks)(op, path)
+			}})
+			must(t, err)
+			if !strings.Contains(order, want) {
+				t.Errorf("order is %s, want in it %s", order, want)
+			}
+		})
+	}
+}
+
 // The real thing: a process that kills itself before each operation.
 func TestKillAtEveryOperation(t *testing.T) {
 	for _, s := range scenes {

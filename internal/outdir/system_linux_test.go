@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,7 +95,12 @@ func TestDiskFull(t *testing.T) {
 // A disk that loses what it was given says so after write(2), and once: whenever that is, the new tree must not be taken
 // for written, which would be the end of the old one.
 func TestFailedWriteToTheDisk(t *testing.T) {
-	for name, written := range map[string]int{"before the first sync": 1, "during the first sync": 3} {
+	for name, c := range map[string]struct {
+		lost    string // the file
+		written int    // how many files are when it is
+	}{
+		"before the first sync": {"a", 1}, "during the first sync": {"a", 3}, "after the first sync": {"d", 4},
+	} {
 		t.Run(name, func(t *testing.T) {
 			disk, at := t.TempDir(), t.TempDir()
 			mount(t, "tmpfs", disk, "tmpfs", 0, "size=40m")
@@ -105,9 +111,10 @@ func TestFailedWriteToTheDisk(t *testing.T) {
 
 			big := bytes.Repeat([]byte("0123456789abcdef"), 20<<20/16)
 			must(t, os.WriteFile(ballast, bytes.Repeat([]byte("x"), 32<<20), 0o600)) // leaves the image no room
-			files := []File{{Path: "a", Pieces: [][]byte{big}}, text("b", "B"), text("c", "C"), text("d", "D")}
+			files := []File{text("a", "A"), text("b", "B"), text("c", "C"), text("d", "D")}
+			files[slices.IndexFunc(files, func(f File) bool { return f.Path == c.lost })].Pieces = [][]byte{big}
 			_, err := Write(out, files, Options{Progress: func(done, all int) {
-				if done == written { // the write fails now, and when the last sync comes the disk is well again
+				if done == c.written { // the write fails now, and when the last sync comes the disk is well again
 					_ = exec.Command("sync", "-f", at).Run()
 					must(t, os.Remove(ballast))
 				}
@@ -262,6 +269,12 @@ func TestOrdinaryUser(t *testing.T) {
 		defer os.Chmod(base, 0o755)
 		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
 		wantError(t, errors.New(res.Err), out+": cannot lock ", ": permission denied: make the folder and its parent writable for this user, or choose another -out")
+	})
+	t.Run("parent cannot be read", func(t *testing.T) {
+		must(t, os.Chmod(base, 0o333))
+		defer os.Chmod(base, 0o755)
+		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
+		wantError(t, errors.New(res.Err), out+": cannot sync "+base+": permission denied")
 	})
 	t.Run("folder cannot be read", func(t *testing.T) {
 		must(t, os.Chmod(filepath.Join(out, "mine"), 0))
