@@ -147,7 +147,6 @@ type clearing struct {
 	root  string
 	own   map[string]bool // muster's files in root
 	above map[string]bool // and their folders
-	live  map[string]bool // muster's files in the folder
 }
 
 // clear removes the tree at root in the way that clearing describes. The manifest goes last: a run that is
@@ -157,11 +156,7 @@ func (t *target) clear(root string) error {
 	if err != nil {
 		return err
 	}
-	live, _, err := t.loadManifest(t.path)
-	if err != nil {
-		return err
-	}
-	c := clearing{t: t, root: root, own: m.paths(), live: live.paths()}
+	c := clearing{t: t, root: root, own: m.paths()}
 	c.above = foldersOf(c.own)
 	if err := c.folder(""); err != nil {
 		return err
@@ -249,7 +244,7 @@ func (c *clearing) foreign(p string) error {
 		return err
 	case carried == nil:
 		return c.bringOver(p)
-	case c.live[p] || left.Mode().Type() != carried.Mode().Type():
+	case left.Mode().Type() != carried.Mode().Type():
 		return c.taken(p)
 	case os.SameFile(left, carried) || sameLink(from, to):
 		return c.remove(p)
