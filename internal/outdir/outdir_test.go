@@ -466,10 +466,71 @@ func TestFileThatIsReplacedMeanwhile(t *testing.T) {
 	}
 }
 
+// A file that is replaced before the exchange and saved again after it has two versions that nobody has chosen from.
+func TestFileThatIsReplacedTwiceMeanwhile(t *testing.T) {
+	base := t.TempDir()
+	out, left := filepath.Join(base, "out"), filepath.Join(base, ".out.muster-swap/notes")
+	mustWrite(t, out, text("a", "A"))
+	put(t, filepath.Join(out, "notes"), "first")
+	exchanged := false
+	res, err := Write(out, []File{text("a", "A2")}, Options{Op: func(op, path string) error {
+		switch {
+		case op == "exchange":
+			replaceBy(t, filepath.Join(out, "notes"), "second")
+			exchanged = true
+		case exchanged && op == "sync":
+			replaceBy(t, filepath.Join(out, "notes"), "third one")
+		}
+		return nil
+	}})
+	wantError(t, err, left+" appeared while a run was writing and its place is taken now")
+	wantSame(t, "written", true, res.Written)
+	wantSame(t, "one version", `-rw-r--r-- "second"`, snapshot(t, filepath.Dir(left))["notes"])
+	wantSame(t, "the other version", `-rw-r--r-- "third one"`, snapshot(t, out)["notes"])
+}
+
+// Symlinks after a kill: each run makes them anew, and where they lead says nothing about which one is wanted.
+func TestSymlinkAfterAKill(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		t.Run(fmt.Sprintf("replaced=%v", replaced), func(t *testing.T) {
+			base := t.TempDir()
+			out := filepath.Join(base, "out")
+			mustWrite(t, out, text("a", "A"))
+			put(t, filepath.Join(base, "one"), "same bytes")
+			put(t, filepath.Join(base, "two"), "same bytes")
+			link := filepath.Join(out, "link")
+			must(t, os.Symlink(filepath.Join(base, "one"), link))
+			if _, err := Write(out, []File{text("a", "A2")}, Options{Op: deadFrom("exchange", "")}); !errors.Is(err, errInjected) {
+				t.Fatalf("not killed: %v", err)
+			}
+			if !replaced {
+				mustWrite(t, out, text("a", "A2"))
+				return
+			}
+			must(t, os.Remove(link))
+			must(t, os.Symlink(filepath.Join(base, "two"), link))
+			_, err := Write(out, []File{text("a", "A2")}, Options{})
+			wantError(t, err, ".out.muster-swap/link appeared while a run was writing and its place is taken now")
+		})
+	}
+}
+
+// With the folder the user has removed what was theirs in it, so that it does not come back.
+func TestFolderThatIsRemovedAfterAKill(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	mustWrite(t, out, text("a", "A"))
+	put(t, filepath.Join(out, "notes"), "mine")
+	if _, err := Write(out, []File{text("a", "A2")}, Options{Op: deadFrom("exchange", "")}); !errors.Is(err, errInjected) {
+		t.Fatalf("not killed: %v", err)
+	}
+	must(t, os.RemoveAll(out))
+	wantSame(t, "result", Result{Written: true, Added: []string{"a"}}, mustWrite(t, out, text("a", "A2")))
+	wantNoLeftovers(t, out)
+}
+
 // After a kill nobody knows which of two versions is wanted: neither is lost, and the next run says where they are.
 func TestFileThatIsReplacedAfterAKill(t *testing.T) {
-	atExchange := func(op, path string) bool { return op == "exchange" }
-	atRemoval := func(op, path string) bool { return op == "remove" && strings.Contains(path, "-swap") }
+	atExchange, atRemoval := [2]string{"exchange", ""}, [2]string{"remove", "-swap"} // operation, part of the path
 	older := func(t *testing.T, name string) { replaceBy(t, name, "another") }
 	newer := func(t *testing.T, name string) {
 		must(t, os.Remove(name))
@@ -477,7 +538,7 @@ func TestFileThatIsReplacedAfterAKill(t *testing.T) {
 	}
 	same := func(t *testing.T, name string) { replaceBy(t, name, "first") }
 	for name, c := range map[string]struct {
-		killedAt func(op, path string) bool
+		killedAt [2]string
 		noLinks  bool
 		change   func(t *testing.T, name string)
 	}{
@@ -495,12 +556,9 @@ func TestFileThatIsReplacedAfterAKill(t *testing.T) {
 			out, left := filepath.Join(base, "out"), filepath.Join(base, ".out.muster-swap/assets/image")
 			mustWrite(t, out, text("a", "A"))
 			put(t, filepath.Join(out, "assets/image"), "first")
-			dead := false
+			dead := deadFrom(c.killedAt[0], c.killedAt[1])
 			_, err := Write(out, []File{text("a", "A2")}, Options{Op: func(op, path string) error {
-				if dead = dead || c.killedAt(op, path); dead {
-					return errInjected
-				}
-				return refusing(false, c.noLinks)(op, path)
+				return errors.Join(dead(op, path), refusing(false, c.noLinks)(op, path))
 			}})
 			if !errors.Is(err, errInjected) {
 				t.Fatalf("not killed: %v", err)

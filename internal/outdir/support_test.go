@@ -132,6 +132,17 @@ func lstat(t testing.TB, name string) fs.FileInfo {
 
 var errInjected = errors.New("injected failure")
 
+// deadFrom is a hook by which nothing works any more from an operation on a path with part in it, as after a kill.
+func deadFrom(op, part string) func(op, path string) error {
+	dead := false
+	return func(o, path string) error {
+		if dead = dead || o == op && strings.Contains(path, part); dead {
+			return errInjected
+		}
+		return nil
+	}
+}
+
 // refusing is a hook that answers like a system without exchange, or without hard links.
 func refusing(exchange, links bool) func(op, path string) error {
 	return func(op, _ string) error {

@@ -288,6 +288,16 @@ func TestOrdinaryUser(t *testing.T) {
 		res := childRun{Dir: out, Files: oldFiles}.asUser(t)
 		wantError(t, errors.New(res.Err), out+"/mine belongs to another user, so it cannot be moved along: chown -R it to the user who runs gen")
 	})
+	for _, rel := range []string{"", "/nodes"} {
+		t.Run("folder of another user, out"+rel, func(t *testing.T) {
+			must(t, os.Chown(out+rel, 0, 0))
+			must(t, os.Chmod(out+rel, 0o755))
+			defer os.Chown(out+rel, somebody, somebody)
+			defer os.Chmod(out+rel, folderMode)
+			res := childRun{Dir: out, Files: oldFiles}.asUser(t)
+			wantError(t, errors.New(res.Err), out+": "+out+rel+" belongs to another user, so it cannot be moved along")
+		})
+	}
 	t.Run("file of another user that cannot be read", func(t *testing.T) {
 		put(t, filepath.Join(out, "secret"), "s")
 		must(t, os.Chmod(filepath.Join(out, "secret"), 0o600))
@@ -302,6 +312,61 @@ func TestOrdinaryUser(t *testing.T) {
 		wantError(t, errors.New(res.Err), ".out.muster-swap is in the way and was not left by a run of this user")
 	})
 	wantSame(t, "everything", before, snapshot(t, base))
+}
+
+// Root may carry things of anybody's, and they stay theirs.
+func TestOwnersAreKept(t *testing.T) {
+	const user, group = 1234, 5678
+	for name, noLinks := range map[string]bool{"linked": false, "copied": true} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			mustWrite(t, out, text("a", "A"))
+			put(t, filepath.Join(out, "theirs/file"), "f")
+			must(t, os.Symlink("file", filepath.Join(out, "theirs/link")))
+			theirs := []string{"theirs", "theirs/file", "theirs/link"}
+			for _, rel := range theirs {
+				must(t, os.Lchown(filepath.Join(out, rel), user, group))
+			}
+			_, err := Write(out, []File{text("a", "A2")}, Options{Op: refusing(false, noLinks)})
+			must(t, err)
+			for _, rel := range theirs {
+				st := lstat(t, filepath.Join(out, rel)).Sys().(*syscall.Stat_t)
+				wantSame(t, "owner of "+rel, [2]uint32{user, group}, [2]uint32{st.Uid, st.Gid})
+			}
+			wantNoLeftovers(t, out)
+		})
+	}
+}
+
+func TestMoveThatFails(t *testing.T) {
+	base := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(base, "mine"), 0o755))
+	must(t, os.Chmod(filepath.Join(base, "mine"), 0o555))
+	before := snapshot(t, base)
+	wantError(t, move(filepath.Join(base, "mine"), filepath.Join(base, "missing/mine")), "no such file or directory")
+	wantSame(t, "everything", before, snapshot(t, base))
+}
+
+// What the system answers to something that it cannot do must not be taken for a failure, nor the other way round.
+func TestRefusals(t *testing.T) {
+	for err, want := range map[error]struct{ link, exchange bool }{
+		unix.EPERM:            {link: true},
+		unix.EMLINK:           {link: true},
+		unix.EXDEV:            {link: true},
+		unix.EOPNOTSUPP:       {link: true, exchange: true},
+		unix.ENOSYS:           {link: true, exchange: true},
+		unix.EINVAL:           {exchange: true},
+		errors.ErrUnsupported: {link: true, exchange: true},
+		unix.ENOSPC:           {},
+		unix.EIO:              {},
+	} {
+		if got := linkRefused(fmt.Errorf("x: %w", err)); got != want.link {
+			t.Errorf("linkRefused(%v) is %v", err, got)
+		}
+		if got := exchangeUnsupported(fmt.Errorf("x: %w", err)); got != want.exchange {
+			t.Errorf("exchangeUnsupported(%v) is %v", err, got)
+		}
+	}
 }
 
 // A folder that was deleted after a kill comes back, also one that forbids writing.
@@ -337,6 +402,9 @@ func TestForeignPipeIsKept(t *testing.T) {
 	mustWrite(t, out, text("a", "A"))
 	must(t, unix.Mkfifo(filepath.Join(out, "pipe"), 0o640))
 	before := lstat(t, filepath.Join(out, "pipe"))
+	if _, err := Write(out, []File{text("a", "B")}, Options{Op: deadFrom("exchange", "")}); err == nil {
+		t.Fatal("not killed")
+	}
 	mustWrite(t, out, text("a", "B"))
 	if !os.SameFile(before, lstat(t, filepath.Join(out, "pipe"))) {
 		t.Error("the pipe is another one")
