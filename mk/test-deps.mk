@@ -9,7 +9,7 @@ TEST_PACKAGES := \
 	shellcheck jq openssl gnupg curl python3 python3-yaml bash-completion \
 	libcurl3-nss nss-plugin-pem \
 	cloud-image-utils qemu-system-x86 qemu-utils ipxe-qemu binutils-x86-64-linux-gnu \
-	e2fsprogs openssh-client
+	e2fsprogs mount openssh-client
 
 .PHONY: test-deps
 test-deps: ## install the Debian packages that the tests need, when missing
