@@ -88,7 +88,7 @@ func ruleRuntimeMapping(v *validator, s Scope) {
 }
 
 // Rule: docker.daemon and containerd.config leave the mirrors to registryMirrors, the containerd version to the profile,
-// and the cgroup driver as the kubelet has it.
+// and the cgroup driver as the kubelet has it; containerd.config takes nothing away that muster writes into config.toml.
 func ruleRuntimeOwned(v *validator, s Scope) {
 	for _, owned := range []struct {
 		part    Free
@@ -105,6 +105,79 @@ func ruleRuntimeOwned(v *validator, s Scope) {
 			v.errorf(owned.part.At, owned.instead, "%s is set by muster", owned.key)
 		}
 	}
+	v.checkCRIConfig(s.Containerd.Config)
+}
+
+// criKey is a key that muster writes below the plugins of config.toml.
+type criKey struct {
+	plugin string
+	path   string
+	// instead is where the spec says what the key holds; a key without it may be written, but not taken away.
+	instead string
+}
+
+// criKeys are those of versions 2 and 3 of the file: which of them a machine gets follows from its profile, and a config
+// may stand where several profiles meet.
+var criKeys = slices.Concat(
+	criPlugin("io.containerd.grpc.v1.cri", runcKeys, registryKeys, []criKey{{path: "cni.bin_dir"}, {path: "cni.conf_dir"}, {path: "sandbox_image"}}),
+	criPlugin("io.containerd.cri.v1.runtime", runcKeys, []criKey{{path: "cni.bin_dirs"}, {path: "cni.conf_dir"}}),
+	criPlugin("io.containerd.cri.v1.images", registryKeys, []criKey{{path: "pinned_images.sandbox"}}),
+)
+
+var (
+	runcKeys = []criKey{
+		{path: "containerd.runtimes.runc.options.SystemdCgroup", instead: "leave it out; the cgroup driver follows the kubelet's"},
+		{path: "containerd.runtimes.runc.runtime_type"}, {path: "containerd.default_runtime_name"},
+	}
+	// containerd refuses to start with mirrors beside the config_path that muster writes.
+	registryKeys = []criKey{
+		{path: "registry.config_path", instead: "write containerd.registryMirrors"},
+		{path: "registry.mirrors", instead: "write containerd.registryMirrors"},
+	}
+)
+
+func criPlugin(name string, keys ...[]criKey) []criKey {
+	all := slices.Concat(keys...)
+	for i := range all {
+		all[i].plugin = name
+	}
+	return all
+}
+
+// checkCRIConfig refuses a patch of config.toml that sets what the spec's own fields say, or removes what muster writes: a
+// null takes away all that is below it, and so does a value in the place of a mapping.
+func (v *validator) checkCRIConfig(config Free) {
+	for _, key := range criKeys {
+		path := append([]string{"plugins", key.plugin}, strings.Split(key.path, ".")...)
+		reached, value := followPatch(config.V, path)
+		name := strings.Join(reached, ".")
+		switch {
+		case len(reached) == 0:
+		case len(reached) < len(path):
+			v.errorf(config.At, "write keys below it, or leave it out", "%s takes away what muster writes below it", name)
+		case key.instead != "":
+			v.errorf(config.At, key.instead, "%s is set by muster", name)
+		case value == nil:
+			v.errorf(config.At, "write a value, or leave it out", "%s takes away what muster writes there", name)
+		}
+	}
+}
+
+// followPatch follows a path into a merge patch, down to its end or to what is no mapping and so takes the place of all
+// below it. Nothing is reached where the patch leaves the path alone.
+func followPatch(patch any, path []string) (reached []string, value any) {
+	for i, key := range path {
+		level, mapping := patch.(map[string]any)
+		if !mapping {
+			return path[:i], patch
+		}
+		inner, there := level[key]
+		if !there {
+			return nil, nil
+		}
+		patch = inner
+	}
+	return path, patch
 }
 
 // Rule: the block of a runtime belongs to a profile that uses it.
