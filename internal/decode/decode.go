@@ -228,7 +228,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 	if r, ok := v.Interface().(interface{ Refused() map[string]string }); ok {
 		refused = r.Refused()
 	}
-	seen := map[string]bool{}
+	seen, meant := map[string]bool{}, map[string]At{}
 	d.pairs(n, path, func(key, value *yaml.Node) {
 		field, known := fields[key.Value]
 		switch reason := refused[key.Value]; {
@@ -238,11 +238,18 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 		case reason != "":
 			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
 		default:
-			d.problems.Errorf(place(key, join(path, key.Value)), d.didYouMean(key.Value, fields), "unknown key")
+			at, near := place(key, join(path, key.Value)), problem.Nearest(key.Value, sortedKeys(fields))
+			d.problems.Errorf(at, didYouMean(near, fields), "unknown key")
+			meant[near] = at
 		}
 	})
 	for _, name := range sortedKeys(fields) {
-		if fields[name].Tag.Get("required") != "" && !seen[name] {
+		at, misspelt := meant[name]
+		switch {
+		case seen[name]:
+		case misspelt: // it stands in the file and could not be read: neither this nor a rule may call it missing
+			setAt(v.FieldByIndex(fields[name].Index), at)
+		case fields[name].Tag.Get("required") != "":
 			d.problems.Errorf(place(n, join(path, name)), example(name, fields[name]), "is missing")
 		}
 	}
@@ -261,12 +268,12 @@ func example(name string, f reflect.StructField) string {
 	return fmt.Sprintf("write for example %s: %s", name, f.Tag.Get("example"))
 }
 
-func (d *decoder) didYouMean(key string, fields map[string]reflect.StructField) string {
-	names := sortedKeys(fields)
-	if near := problem.Nearest(key, names); near != "" {
+// didYouMean is what to write in the place of an unknown key: the field near to it, or any of them.
+func didYouMean(near string, fields map[string]reflect.StructField) string {
+	if near != "" {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
-	return "here may stand " + strings.Join(names, ", ")
+	return "here may stand " + strings.Join(sortedKeys(fields), ", ")
 }
 
 // mapping reports whether n is a mapping, and says so when it is not.

@@ -162,6 +162,12 @@ var wrong = []struct {
 	{"missing key of an item", "name: a\nitems:\n  - text: x\n", []string{"3:5 items[0].path: is missing; write for example path: /etc/motd"}},
 	{"missing key of a map's value", "name: a\nlinks: {l: {}}\n", []string{"2:12 links.l.path: is missing; write for example path: /etc/motd"}},
 	{"unknown key with a near one", "name: a\nprot: 1\n", []string{"2:1 prot: unknown key; did you mean port?"}},
+	{"misspelt required key", "nam: a\n", []string{"1:1 nam: unknown key; did you mean name?"}},
+	{"misspelt required key of an item", "name: a\nitems: [{pth: /a}]\n", []string{"2:10 items[0].pth: unknown key; did you mean path?"}},
+	{"required key and a misspelt one", "nam: b\nname: 1\n", []string{
+		"1:1 nam: unknown key; did you mean name?",
+		`2:7 name: a string is meant here, not a number; write "1", in quotes`,
+	}},
 	{"unknown key in another case", "name: a\nLabels: {}\n", []string{"2:1 Labels: unknown key; did you mean labels?"}},
 	{"unknown key with none near", "name: a\ninner: {quite-different: 1}\n", []string{"2:9 inner.quite-different: unknown key; here may stand size"}},
 	{"unknown key of inline", "name: a\ntitel: b\n", []string{"2:1 titel: unknown key; did you mean title?"}},
@@ -335,6 +341,21 @@ func checkPlaces(t *testing.T, f file) {
 		{Path: "patch", Line: 18, Column: 8}, {Path: "inner", Line: 20, Column: 3}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("places (-want +got):\n%s", diff)
+	}
+}
+
+// TestMisspeltKeyIsKnown gives a field the place of the key that probably means it, so that no rule calls it missing; a key
+// that is right keeps its own.
+func TestMisspeltKeyIsKnown(t *testing.T) {
+	f, _ := read("nam: a\nword: [b]\nhsh: c\nlabel: {a: b}\npach: {}\niner: {size: 1}\nport: 1\nprot: 2\n")
+	got := []decode.At{f.Name.At, f.Words.At, f.Hash.At, f.Labels.At, f.Patch.At, f.Inner.At, f.Port.At}
+	want := []decode.At{{Path: "nam", Line: 1, Column: 1}, {Path: "word", Line: 2, Column: 1}, {Path: "hsh", Line: 3, Column: 1}, {Path: "label", Line: 4, Column: 1},
+		{Path: "pach", Line: 5, Column: 1}, {Path: "iner", Line: 6, Column: 1}, {Path: "port", Line: 7, Column: 7}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
+	if f.Name.Set || f.Words.Set || f.Inner.Size.Set || f.Port.V != 1 {
+		t.Errorf("a misspelt key was read: %+v", f)
 	}
 }
 
