@@ -239,7 +239,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
 		default:
 			at, near := place(key, join(path, key.Value)), problem.Nearest(key.Value, sortedKeys(fields))
-			d.problems.Errorf(at, didYouMean(near, fields), "unknown key")
+			d.problems.Errorf(at, didYouMean(near, fields, path), "unknown key")
 			meant[near] = at
 		}
 	})
@@ -268,12 +268,16 @@ func example(name string, f reflect.StructField) string {
 	return fmt.Sprintf("write for example %s: %s", name, f.Tag.Get("example"))
 }
 
-// didYouMean is what to write in the place of an unknown key: the field near to it, or any of them.
-func didYouMean(near string, fields map[string]reflect.StructField) string {
-	if near != "" {
+// didYouMean is what to write in the place of an unknown key of the mapping at a path: the field near to it, or any of them.
+func didYouMean(near string, fields map[string]reflect.StructField, path string) string {
+	switch {
+	case near != "":
 		return fmt.Sprintf("did you mean %s?", near)
+	case len(fields) == 0: // a block whose presence says it all
+		return fmt.Sprintf("leave it out and write %s: {}", path[strings.LastIndex(path, ".")+1:])
+	default:
+		return "here may stand " + strings.Join(sortedKeys(fields), ", ")
 	}
-	return "here may stand " + strings.Join(sortedKeys(fields), ", ")
 }
 
 // mapping reports whether n is a mapping, and says so when it is not.

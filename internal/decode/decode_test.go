@@ -29,6 +29,7 @@ type file struct {
 	Links  decode.Map[item]                  `yaml:"links" example:"{a: {path: /a}}"`
 	Patch  decode.Free                       `yaml:"patch" example:"{a: 1}"`
 	Inner  inner                             `yaml:"inner" example:"{size: 1}"`
+	None   struct{ decode.At }               `yaml:"none" example:"{}"`
 }
 
 type Common struct {
@@ -171,7 +172,8 @@ var wrong = []struct {
 	{"unknown key in another case", "name: a\nLabels: {}\n", []string{"2:1 Labels: unknown key; did you mean labels?"}},
 	{"unknown key with none near", "name: a\ninner: {quite-different: 1}\n", []string{"2:9 inner.quite-different: unknown key; here may stand size"}},
 	{"unknown key of inline", "name: a\ntitel: b\n", []string{"2:1 titel: unknown key; did you mean title?"}},
-	{"unknown key that is no word", "name: a\n\"a b\\n\": 1\n", []string{`2:1 ["a b\n"]: unknown key; here may stand check, hash, inner, items, labels, links, mode, name, patch, port, title, words`}},
+	{"unknown key that is no word", "name: a\n\"a b\\n\": 1\n", []string{`2:1 ["a b\n"]: unknown key; here may stand check, hash, inner, items, labels, links, mode, name, none, patch, port, title, words`}},
+	{"key of a block without keys", "name: a\nnone: {a: b}\n", []string{"2:8 none.a: unknown key; leave it out and write none: {}"}},
 	{"refused key", "name: a\ninner: {token: abcdef.0123456789abcdef}\n", []string{"2:9 inner.token: there is no token here; tokens never stand in a file"}},
 	{"value outside an enumeration, near", "name: a\nmode: ipsv\n", []string{`2:7 mode: "ipsv" is not known here; did you mean ipvs? It may be ipvs, iptables, nftables`}},
 	{"value outside an enumeration", "name: a\nmode: userspace\n", []string{`2:7 mode: "userspace" is not known here; write one of ipvs, iptables, nftables`}},
