@@ -48,8 +48,8 @@ func parse(data []byte, problems *problem.List) *yaml.Node {
 		problems.Errorf(At{Line: 1, Column: 1}, "split what is not the cluster into files", "the file holds %d bytes, more than %d", len(data), MaxSize)
 		return nil
 	}
-	if at, what := badCharacter(data); what != "" {
-		problems.Errorf(at, "save the file as UTF-8 text; a binary value belongs into a file of its own", "%s", what)
+	if at, what, instead := badCharacter(data); what != "" {
+		problems.Errorf(at, instead, "%s", what)
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
@@ -79,27 +79,32 @@ func parse(data []byte, problems *problem.List) *yaml.Node {
 // oddBreaks end a line for YAML and not for an editor: lines would be counted in two ways.
 var oddBreaks = []rune{0x85, 0x2028, 0x2029}
 
+// byteOrderMark is what some editors put in front of a text. It is no part of the first line.
+const byteOrderMark = "\ufeff"
+
 // badCharacter finds the first byte that YAML cannot carry: yaml.v3 would report it without its place.
-func badCharacter(data []byte) (At, string) {
-	at := At{Line: 1, Column: 1}
+func badCharacter(data []byte) (at At, what, instead string) {
+	const asText = "save the file as UTF-8 text; a binary value belongs into a file of its own"
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
+	at = At{Line: 1, Column: 1}
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return at, fmt.Sprintf("the byte 0x%02x is not UTF-8", data[i])
+			return at, fmt.Sprintf("the byte 0x%02x is not UTF-8", data[i]), asText
 		case r == '\n':
 			at.Line, at.Column = at.Line+1, 0
 		case r == '\r' && !bytes.HasPrefix(data[i+1:], []byte("\n")), slices.Contains(oddBreaks, r):
-			return at, fmt.Sprintf("the line break U+%04X stands in the text", r)
+			return at, fmt.Sprintf("the line break U+%04X stands in the text", r), "end each line with a line feed (LF)"
 		case r < ' ' && r != '\t' && r != '\r', r >= 0x7f && r < 0xa0:
-			return at, fmt.Sprintf("the control character U+%04X stands in the text", r)
+			return at, fmt.Sprintf("the control character U+%04X stands in the text", r), asText
 		case r == 0xfffe, r == 0xffff:
-			return at, fmt.Sprintf("U+%04X, which is no character, stands in the text", r)
+			return at, fmt.Sprintf("U+%04X, which is no character, stands in the text", r), asText
 		}
 		at.Column++
 		i += size
 	}
-	return At{}, ""
+	return At{}, "", ""
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
@@ -111,9 +116,10 @@ func syntaxProblem(err error, data []byte) problem.Problem {
 	if line = syntaxLine(lines, line, text); len(bytes.TrimSpace(lines[line-1])) == 0 && line > 1 {
 		line-- // the error of an end of file stands behind the last line
 	}
-	indent := len(lines[line-1]) - len(bytes.TrimLeft(lines[line-1], " \t\ufeff"))
+	shown := bytes.TrimPrefix(lines[line-1], []byte(byteOrderMark))
+	indent := len(shown) - len(bytes.TrimLeft(shown, " \t"))
 	return problem.Problem{
-		At: At{Line: line, Column: 1 + utf8.RuneCount(lines[line-1][:indent])}, Message: "this is not YAML: " + text,
+		At: At{Line: line, Column: 1 + indent}, Message: "this is not YAML: " + text,
 		Instead: "look at this line and the one before it: indentation, a missing colon, an unclosed quote",
 	}
 }

@@ -74,6 +74,7 @@ const (
 	notYAML   = "; look at this line and the one before it: indentation, a missing colon, an unclosed quote"
 	noAlias   = "; write the value out; what holds for several machines belongs under spec, controlPlane or worker"
 	saveAsUTF = "; save the file as UTF-8 text; a binary value belongs into a file of its own"
+	lineFeed  = "; end each line with a line feed (LF)"
 	noString  = "; write it in quotes"
 	digits    = "; write plain decimal digits, without quotes"
 	mapping   = "; write keys and values below it, or leave it out"
@@ -101,9 +102,12 @@ var wrong = []struct {
 	{"C1 control", "name: 主\u0090\n", []string{"1:8 : the control character U+0090 stands in the text" + saveAsUTF}},
 	{"invalid UTF-8", "name: 主\xff\n", []string{"1:8 : the byte 0xff is not UTF-8" + saveAsUTF}},
 	{"UTF-16", "\xff\xfen\x00", []string{"1:1 : the byte 0xff is not UTF-8" + saveAsUTF}},
-	{"next line", "name: a\u0085port: 1\n", []string{"1:8 : the line break U+0085 stands in the text" + saveAsUTF}},
-	{"line separator", "name: a\u2028\n", []string{"1:8 : the line break U+2028 stands in the text" + saveAsUTF}},
-	{"lone carriage return", "name: a\rport: 1\n", []string{"1:8 : the line break U+000D stands in the text" + saveAsUTF}},
+	{"next line", "name: a\u0085port: 1\n", []string{"1:8 : the line break U+0085 stands in the text" + lineFeed}},
+	{"line separator", "name: a\u2028\n", []string{"1:8 : the line break U+2028 stands in the text" + lineFeed}},
+	{"lone carriage return", "name: a\rport: 1\n", []string{"1:8 : the line break U+000D stands in the text" + lineFeed}},
+	{"line break behind a byte order mark", "\ufeffname: a\rport: 1\r", []string{"1:8 : the line break U+000D stands in the text" + lineFeed}},
+	{"control character behind a byte order mark", "\ufeffname: \x00\n", []string{"1:7 : the control character U+0000 stands in the text" + saveAsUTF}},
+	{"no YAML behind a byte order mark", "\ufeffname: a: b\n", []string{"1:1 : this is not YAML: mapping values are not allowed in this context" + notYAML}},
 	{"no character", "name: \ufffe\n", []string{"1:7 : U+FFFE, which is no character, stands in the text" + saveAsUTF}},
 
 	{"unclosed bracket", "name: a\nwords: [a,\n", []string{"2:1 : this is not YAML: did not find expected node content" + notYAML}},
