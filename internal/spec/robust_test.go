@@ -100,6 +100,19 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		"controlPlane: {kubernetes: {patches: {InitConfiguration: {bootstrapTokens: [{token: hunter2.0123456789abcdef}]}}}}",
 		"controlPlane: {kubernetes: {patches: {JoinConfiguration: {controlPlane: {certificateKey: hunter2}}}}}",
 		"system: {proxy: {http: \"http://user:hunter2@proxy.example.com\"}}",
+		"system: {proxy: {https: \"user:hunter2@proxy.example.com\"}}",
+		"system: {proxy: {no: [\"http://user:hunter2@proxy.example.com\"]}}",
+		"pxe: {baseURL: \"http://user:hunter2@192.0.2.1/\"}",
+		"pxe: {baseURL: \"http://user:hun/ter2@192.0.2.1/?hunter2\"}",
+		"containerd: {registryMirrors: [\"http://user:hunter2@mirror.example.com/x\"]}",
+		"containerd: {insecureRegistries: [\"http://user:hunter2@mirror.example.com\"]}",
+		"containerd: {insecureRegistries: [\"http://user:hunter2/hunter2@mirror.example.com\"]}",
+		"containerd: {insecureRegistries: [\"user:hunter2@mirror.example.com\"]}",
+		"check: {nginx: {image: \"https://user:hunter2@mirror.example.com/nginx:1.28\"}}",
+		"check: {nginx: {image: \"user:hunter2@mirror.example.com/nginx:1.28\"}}",
+		"cni: {flannel: {image: \"https://user:hunter2@mirror.example.com/flannel\"}}",
+		"cni: {flannel: {image: \"user:hunter2@mirror.example.com/flannel/\"}}",
+		"packages: {source: repositories, gpgCheck: true, repositories: [{name: a, suite: /, baseURL: \"http://user:hunter2@mirror.example.com\", gpgKeys: [{url: \"https://mirror.example.com/key\", fingerprint: 0123456789ABCDEF0123456789ABCDEF01234567}]}]}",
 	} {
 		problems := check(strings.Replace(base, "# more", more, 1))
 		if len(problems) != 1 {
@@ -108,6 +121,19 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		for _, p := range problems {
 			if strings.Contains(p.String(), "hunter2") || strings.Contains(p.String(), "1234567") {
 				t.Errorf("%s: the secret is repeated: %s", more, p)
+			}
+		}
+	}
+}
+
+// TestPasswordOfAURLIsNotRepeated: the same for the values that stand in base.yaml's own line of kubernetes.
+func TestPasswordOfAURLIsNotRepeated(t *testing.T) {
+	base := readBase(t)
+	for _, key := range []string{"imageRepository", "controlPlaneEndpoint"} {
+		for _, value := range []string{"https://bob:hunter2@m/x", "https://bob:hunter2/x@m", "bob:hunter2@m", "bob:hunter2@m:6443", "bob:hunter2@m/x/"} {
+			problems := check(strings.Replace(base, "version: v1.34.4", fmt.Sprintf("version: v1.34.4, %s: %q", key, value), 1))
+			if len(problems) != 1 || strings.Contains(problems[0].String(), "hunter2") {
+				t.Errorf("%s: %s: got %v", key, value, problems)
 			}
 		}
 	}

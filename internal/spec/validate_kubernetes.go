@@ -100,6 +100,8 @@ func ruleEndpoint(v *validator) {
 	switch {
 	case strings.Contains(endpoint.V, "://"):
 		v.errorf(endpoint.At, instead, "an endpoint has no scheme")
+	case strings.Contains(endpoint.V, "@"):
+		v.errorf(endpoint.At, withoutTheLogin, "an endpoint has no user or password")
 	case strings.Count(endpoint.V, ":") > 1:
 		v.errorf(endpoint.At, instead, "IPv6 and dual-stack are not supported")
 	case !ok:
@@ -290,18 +292,42 @@ func repositoryMistake(text string) (what, instead string) {
 	last := text[strings.LastIndex(text, "/")+1:]
 	switch {
 	case scheme:
-		return "an image's name has no scheme", "write " + strings.TrimSuffix(bare, "/")
-	case strings.HasSuffix(text, "/"):
-		return "a slash at the end makes an empty name", "write " + strings.TrimRight(text, "/")
+		name, _, _ := strings.Cut(withoutLogin(bare), "@")
+		return "an image's name has no scheme", writeRepository(name)
+	case withoutLogin(text) != text:
+		return "an image's name has no user or password", withoutTheLogin
 	case strings.Contains(text, "@"):
 		return "a digest is out of place here", "write the name without @..."
+	case strings.HasSuffix(text, "/"):
+		return "a slash at the end makes an empty name", writeRepository(text)
 	case strings.Contains(text, "/") && strings.Contains(last, ":"):
 		return "a tag is out of place here", "write the name without :" + last[strings.Index(last, ":")+1:]
 	case !registryPath.MatchString(text):
-		return fmt.Sprintf("%.70q is no name of images", text), "write it like registry.example.com:5000/mirror, in lower case"
+		return fmt.Sprintf("%.70q is no name of images", text), writeRepository("")
 	default:
 		return "", ""
 	}
+}
+
+// writeRepository advises a name without the slashes at its end, or an example where that would be refused as well.
+func writeRepository(name string) string {
+	if name = strings.TrimRight(name, "/"); registryPath.MatchString(name) {
+		return "write " + name
+	}
+	return "write it like registry.example.com:5000/mirror, in lower case"
+}
+
+// withoutTheLogin is the advice where a name has a user or password in front.
+const withoutTheLogin = "write it without the part before @"
+
+// withoutLogin cuts what stands before the last @: it may be a password, which no error repeats. The @ of an image's digest
+// has none in front.
+func withoutLogin(name string) string {
+	end := len(name)
+	if digest := strings.LastIndex(name, "@sha256:"); digest >= 0 {
+		end = digest
+	}
+	return name[strings.LastIndex(name[:end], "@")+1:]
 }
 
 // Rule: a certSAN is a DNS name, which may start with "*.", or an IP address.

@@ -43,19 +43,35 @@ var hostPort = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-
 func ruleInsecureRegistry(v *validator, s Scope) {
 	check := func(registries List[Value[string]], networks bool) {
 		for _, registry := range registries.Items {
-			_, port, ported := strings.Cut(registry.V, ":")
-			_, err := netip.ParsePrefix(registry.V)
-			switch _, bare, scheme := strings.Cut(registry.V, "://"); {
-			case !registry.Set || networks && err == nil:
-			case scheme:
-				v.errorf(registry.At, "write "+strings.Trim(bare, "/"), "a registry here has no scheme")
-			case !hostPort.MatchString(registry.V) || ported && !validPort(port):
-				v.errorf(registry.At, "write HOST or HOST:PORT, such as registry.example.com:5000", "%.70q is no registry", registry.V)
+			if _, err := netip.ParsePrefix(registry.V); registry.Set && (!networks || err != nil) {
+				v.checkRegistry(registry)
 			}
 		}
 	}
 	check(s.Docker.InsecureRegistries, true)
 	check(s.Containerd.InsecureRegistries, false)
+}
+
+func (v *validator) checkRegistry(registry Value[string]) {
+	const example = "write HOST or HOST:PORT, such as registry.example.com:5000"
+	_, bare, scheme := strings.Cut(registry.V, "://")
+	bare = strings.Trim(withoutLogin(bare), "/")
+	switch {
+	case scheme && isRegistry(bare):
+		v.errorf(registry.At, "write "+bare, "a registry here has no scheme")
+	case scheme:
+		v.errorf(registry.At, example, "a registry here has no scheme")
+	case strings.Contains(registry.V, "@"):
+		v.errorf(registry.At, withoutTheLogin, "a registry here has no user or password")
+	case !isRegistry(registry.V):
+		v.errorf(registry.At, example, "%.70q is no registry", registry.V)
+	}
+}
+
+// isRegistry reports whether a text is HOST[:PORT].
+func isRegistry(text string) bool {
+	_, port, ported := strings.Cut(text, ":")
+	return hostPort.MatchString(text) && (!ported || validPort(port))
 }
 
 // Rule: a registry stands once in insecureRegistries.
@@ -478,16 +494,28 @@ func (v *validator) checkImage(image Value[string], example string) {
 	if !image.Set {
 		return
 	}
-	m := taggedImage.FindStringSubmatch(image.V)
-	switch {
-	case strings.Contains(image.V, "://"):
-		_, bare, _ := strings.Cut(image.V, "://")
+	_, bare, scheme := strings.Cut(image.V, "://")
+	bare = withoutLogin(bare)
+	switch named, tagged := imageParts(image.V); {
+	case scheme:
+		if _, right := imageParts(bare); !right {
+			bare = "it like " + example
+		}
 		v.errorf(image.At, "write "+bare, "an image's name has no scheme")
-	case m == nil || !registryPath.MatchString(m[1]):
+	case withoutLogin(image.V) != image.V:
+		v.errorf(image.At, withoutTheLogin, "an image's name has no user or password")
+	case !named:
 		v.errorf(image.At, "write it like "+example, "%.70q is no image", image.V)
-	case m[2] == "" && m[3] == "":
+	case !tagged:
 		v.errorf(image.At, "write it with its tag, like "+example, "an image without a tag changes from day to day")
 	}
+}
+
+// imageParts reports whether a text is an image's name, and one with a tag or digest.
+func imageParts(text string) (named, tagged bool) {
+	m := taggedImage.FindStringSubmatch(text)
+	named = m != nil && registryPath.MatchString(m[1])
+	return named, named && m[2]+m[3] != ""
 }
 
 // Rule: flannel's CNI plugin image has a tag.

@@ -142,7 +142,7 @@ func urlMistake(text string) (what, instead string) {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return "this is no http or https URL", "write it like https://mirror.example.com/path"
 	case u.User != nil:
-		return "a URL with a user or password would stand in files that everybody reads", "write it without the part before @"
+		return "a URL with a user or password would stand in files that everybody reads", withoutTheLogin
 	case !plainURL.MatchString(text):
 		return "the URL holds characters that a file or shell reads as something else", "percent-encode them"
 	case u.Fragment != "":
@@ -193,7 +193,11 @@ func ruleNoProxy(v *validator, s Scope) {
 			if strings.ContainsAny(entry.V, ", ") {
 				instead = fmt.Sprintf("write %d entries", len(strings.FieldsFunc(entry.V, func(r rune) bool { return r == ',' || r == ' ' })))
 			}
-			v.errorf(entry.At, instead, "%.70q is no name, address or network", entry.V)
+			what := fmt.Sprintf("%.70q is no name, address or network", entry.V)
+			if strings.Contains(entry.V, "@") { // a password may stand before it
+				what = "this is no name, address or network"
+			}
+			v.errorf(entry.At, instead, "%s", what)
 		}
 	}
 }
