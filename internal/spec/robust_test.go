@@ -33,6 +33,8 @@ func TestShapeHidesMeaning(t *testing.T) {
 		{"interface:", "interfce:", "spec.network.interfce"},
 		{"netmask:", "netmsk:", "spec.network.netmsk"},
 		{"gateway:", "gatway:", "spec.network.gatway"},
+		{"users:", "usrs:", "spec.nodes[0].usrs"},
+		{"sshAuthorizedKeys:", "sshAuthorisedKeys:", "spec.nodes[0].users[0].sshAuthorisedKeys"},
 		{"# more", "pools: [{name: a, role: worker, maxNode: 1}]", "spec.pools[0].maxNode"},
 		{"# more", "cni: {manifest: [./a.yaml]}", "spec.cni.manifest"},
 		{"# more", "files: [{path: /etc/a, content: a}]", "spec.files[0].content"},
@@ -73,6 +75,30 @@ func TestShapeHidesMeaning(t *testing.T) {
 		}
 		if len(got) != 1 || !strings.Contains(got[0], ": "+c.want+": ") {
 			t.Errorf("%s => %s: got\n%s\nwant one problem at %s", c.old, c.new, strings.Join(got, "\n"), c.want)
+		}
+	}
+}
+
+// TestUnreadLogin: a way to log in that could not be read is reported, and not called missing as well.
+func TestUnreadLogin(t *testing.T) {
+	const only = `users: [{name: base, sshAuthorizedKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJAJC6axw6Inw5ATjf7512pnWYu0WwQwZAnUU5m9cZw+ you@example.com"]}]`
+	base := readBase(t)
+	for users, want := range map[string]string{
+		"users: [{name: x, passwordHash: 12345}]":            "spec.nodes[0].users[0].passwordHash",
+		"users: [{name: x, passwordHash: ~}]":                "spec.nodes[0].users[0].passwordHash",
+		"users: [{name: x, passwordHsh: a}]":                 "spec.nodes[0].users[0].passwordHsh",
+		"users: [{name: x, sshAuthorizedKeys: ssh-ed25519}]": "spec.nodes[0].users[0].sshAuthorizedKeys",
+		"users: [{name: x, sshAuthorizedKeys: [5]}]":         "spec.nodes[0].users[0].sshAuthorizedKeys[0]",
+		"users: [admin]": "spec.nodes[0].users[0]",
+		"users: admin":   "spec.nodes[0].users",
+		"users: [{name: x, sshAuthorizedKeys: []}]":           "warning: spec.users",
+		"users: [{name: x, groups: [adm], kubeconfig: true}]": "warning: spec.users",
+	} {
+		if strings.Count(base, only) != 1 {
+			t.Fatalf("%q does not stand once in base.yaml", only)
+		}
+		if got := check(strings.Replace(base, only, users, 1)); len(got) != 1 || !strings.Contains(got[0].String(), ": "+want+": ") {
+			t.Errorf("%s: got %v, want one problem at %s", users, got, want)
 		}
 	}
 }

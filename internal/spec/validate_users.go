@@ -229,16 +229,21 @@ var givesKeys = []string{"ec2", "openstack", "gce", "azure"}
 // Rule: somebody can log in to some machine of the cluster, unless its platform gives it a key (a warning).
 func ruleNobodyLogsIn(v *validator) {
 	for _, t := range v.targets {
-		if slices.Contains(givesKeys, t.Platform.V) || slices.ContainsFunc(t.Users.Items, User.logsIn) {
+		if slices.Contains(givesKeys, t.Platform.V) || slices.ContainsFunc(t.Users.Items, v.logsIn) {
 			return
 		}
 	}
-	if len(v.targets) == 0 {
+	unread := func(s Scope) bool { return s.Users.Known() && !s.Users.Set }
+	if len(v.targets) == 0 || slices.ContainsFunc(v.scopes, unread) {
 		return
 	}
 	v.warnf(below(v.Spec.At, "users"), `write users: [{name: admin, sshAuthorizedKeys: ["ssh-ed25519 ..."], sudo: "ALL=(ALL) NOPASSWD:ALL", kubeconfig: true}]`,
 		"nobody can log in to any of these machines")
 }
 
-// logsIn reports whether a user has a key or a password.
-func (u User) logsIn() bool { return len(u.SSHAuthorizedKeys.Items) > 0 || u.PasswordHash.Set }
+// logsIn reports whether a user has a key or a password. One that stands in the file and could not be read counts: what is
+// wrong with it is said already.
+func (v *validator) logsIn(u User) bool {
+	keys := u.SSHAuthorizedKeys
+	return len(keys.Items) > 0 || keys.Known() && !keys.Set || u.PasswordHash.Known() || v.unread[u.Path]
+}
