@@ -222,22 +222,17 @@ func (v *validator) checkPatchedKeys(s Scope, refused map[string]string) {
 	for _, patch := range s.Kubernetes.Patches.Entries {
 		for _, key := range slices.Sorted(maps.Keys(refused)) {
 			kind, inside, _ := strings.Cut(key, ".")
-			if kind == patch.Key && hasKey(patch.Value.V, strings.Split(inside, ".")) {
+			if kind != patch.Key {
+				continue
+			}
+			path := strings.Split(inside, ".")
+			switch reached, _ := followPatch(patch.Value.V, path); len(reached) {
+			case 0:
+			case len(path):
 				v.errorf(patch.At, refused[key], "a patch may not set %s of %s", inside, kind)
+			default:
+				v.errorf(patch.At, "write keys below it, or leave it out", "a patch may not take away %s of %s, and %s with it", strings.Join(reached, "."), kind, inside)
 			}
 		}
 	}
-}
-
-// hasKey reports whether a tree of maps has a key at a path.
-func hasKey(tree any, path []string) bool {
-	for _, key := range path {
-		level, _ := tree.(map[string]any)
-		value, ok := level[key]
-		if !ok {
-			return false
-		}
-		tree = value
-	}
-	return true
 }

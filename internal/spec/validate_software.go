@@ -117,7 +117,7 @@ func ruleRuntimeOwned(v *validator, s Scope) {
 		{s.Docker.Daemon, "hosts", "leave it out; the socket is the service's"},
 		{s.Containerd.Config, "version", "leave it out; it follows from the profile"},
 	} {
-		if hasKey(owned.part.V, []string{owned.key}) {
+		if reached, _ := followPatch(owned.part.V, []string{owned.key}); len(reached) > 0 {
 			v.errorf(owned.part.At, owned.instead, "%s is set by muster", owned.key)
 		}
 	}
