@@ -219,7 +219,7 @@ func (c *comparison) show(f *File, old, wanted []byte) error {
 		f.Note = "secret content differs"
 	case isDocument(f.Path):
 		return c.document(f)
-	case path.Base(f.Path) == seed:
+	case f.Path == path.Join(machine, seed): // what a user calls so lies in files/
 		f.Note = "the image of " + machine + "'s documents"
 	case !isText(old) || !isText(wanted):
 		f.Note = "not a text"

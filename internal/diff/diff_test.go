@@ -149,6 +149,21 @@ func TestChangedValue(t *testing.T) {
 	}
 }
 
+// TestFileNamedLikeTheImage: a user's own seed.iso is a file like any other.
+func TestFileNamedLikeTheImage(t *testing.T) {
+	with := func(text string) *generate.Result {
+		return generated(t, "users: []", "users: [], files: [{path: /opt/seed.iso, contents: "+text+"}]")
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	if _, err := outdir.Write(dir, with("one").Tree, outdir.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	f := fileOf(t, compared(t, dir, with("two")), "nodes/k8s-flat/files/opt/seed.iso")
+	if f.Note != "" || !strings.Contains(f.Text, "\n-one\n") || !strings.Contains(f.Text, "\n+two\n") {
+		t.Errorf("note %q, text %q", f.Note, f.Text)
+	}
+}
+
 // TestPrintedOnce: the same change of several machines is shown once, and still listed for each.
 func TestPrintedOnce(t *testing.T) {
 	r := compared(t, written(t), generated(t, "192.168.31.128", "192.168.31.228"))
