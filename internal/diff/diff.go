@@ -164,7 +164,10 @@ func (c *comparison) file(name string, change Change) error {
 	var old []byte
 	if change != Added {
 		var err error
-		if old, err = c.onDisk(name); err != nil {
+		if old, err = c.onDisk(name); errors.Is(err, errReplaced) {
+			c.replaced(f)
+			return nil
+		} else if err != nil {
 			return err
 		}
 		f.Old = version(old)
@@ -188,6 +191,18 @@ func (c *comparison) file(name string, change Change) error {
 	return nil
 }
 
+// errReplaced is the error for something else in the place of a file.
+var errReplaced = errors.New("a link, or something else that is no plain file, stands in its place")
+
+// replaced adds a file in whose place somebody has put something else, which a run would remove.
+func (c *comparison) replaced(f File) {
+	f.ByHand, f.Note = "edited", errReplaced.Error()
+	if f.Change != Removed {
+		f.New = version(c.wanted[f.Path])
+	}
+	c.report.Files = append(c.report.Files, f)
+}
+
 // onDisk reads a file of the folder. Somebody may have put a link in its place; what it leads to is not read.
 func (c *comparison) onDisk(name string) ([]byte, error) {
 	full := filepath.Join(c.dir, filepath.FromSlash(name))
@@ -196,7 +211,7 @@ func (c *comparison) onDisk(name string) ([]byte, error) {
 		return nil, fmt.Errorf("the output folder cannot be read: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no plain file any more: remove it, and gen writes it again", full)
+		return nil, fmt.Errorf("%s: %w", name, errReplaced)
 	}
 	data, err := os.ReadFile(full)
 	if err != nil {

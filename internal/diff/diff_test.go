@@ -1,6 +1,7 @@
 package diff_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -289,6 +290,35 @@ func TestByHand(t *testing.T) {
 	}
 	if got := effects(r); got != "nodes/k8s-master=nothing nodes/k8s-node1=next-first-boot nodes/k8s-flat=nothing" {
 		t.Error(got)
+	}
+}
+
+// TestLinkInPlaceOfFile: gen replaces what somebody put in the place of a file, so that is told, and nothing reads through it.
+func TestLinkInPlaceOfFile(t *testing.T) {
+	dir := written(t)
+	theirs := filepath.Join(t.TempDir(), "theirs")
+	if err := os.WriteFile(theirs, []byte("not to be shown\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	links := []string{"nodes/k8s-node1/meta-data", hosts, "nodes/k8s-flat/files/etc/hosts"}
+	for _, name := range links {
+		if err := errors.Join(os.Remove(filepath.Join(dir, name)), os.Symlink(theirs, filepath.Join(dir, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const flat = "    - {name: k8s-flat, role: worker, address: 192.168.31.127, profile: flatcar-containerd, users: []}\n"
+	changed := generated(t, flat, "")
+	r := compared(t, dir, changed)
+	for _, name := range links {
+		if f := fileOf(t, r, name); f.ByHand != "edited" || !strings.Contains(f.Note, "stands in its place") || f.Old != nil || (f.New == nil) != (f.Change == diff.Removed) {
+			t.Errorf("%+v", f)
+		}
+	}
+	if out := printed(t, r, false); strings.Contains(out, "not to be shown") {
+		t.Errorf("the link was followed:\n%s", out)
+	}
+	if _, err := outdir.Write(dir, changed.Tree, outdir.Options{}); err != nil {
+		t.Errorf("gen does not replace it: %v", err)
 	}
 }
 

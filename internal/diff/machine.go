@@ -83,7 +83,7 @@ func (c *comparison) effect(folder string) (Effect, error) {
 			continue
 		}
 		effect = NextFirstBoot
-		if path.Base(f.Path) == render.MetaData && f.Change == Changed {
+		if path.Base(f.Path) == render.MetaData && f.Old != nil && f.New != nil {
 			old, err := c.onDisk(f.Path)
 			if err != nil {
 				return "", err
