@@ -36,12 +36,17 @@ spec:
 // generated runs gen's stages on the spec with some of its text replaced.
 func generated(t *testing.T, replace ...string) *generate.Result {
 	t.Helper()
+	return generatedWith(t, generate.Public(), replace...)
+}
+
+func generatedWith(t *testing.T, options generate.Options, replace ...string) *generate.Result {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "cluster.yaml")
 	if err := os.WriteFile(path, []byte(strings.NewReplacer(replace...).Replace(spec)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var problems problem.List
-	r, err := generate.FromFile(path, generate.Public(), &problems)
+	r, err := generate.FromFile(path, options, &problems)
 	if err != nil || problems.Failed() {
 		t.Fatal(err, problems.Sorted())
 	}
@@ -200,6 +205,31 @@ func TestDocumentInWords(t *testing.T) {
 	}
 	if got := effects(r); got != "nodes/k8s-master=nothing nodes/k8s-node1=nothing nodes/k8s-flat=next-first-boot" {
 		t.Error(got)
+	}
+}
+
+// TestUndescribedContents: what no file beside a document shows is told too. User-data holds the addresses that
+// network-config gives, to wait for them, and every control plane's document holds the rendezvous.
+func TestUndescribedContents(t *testing.T) {
+	const node1 = "address: 192.168.31.128}"
+	with := func(network string) *generate.Result {
+		return generated(t, node1, "address: 192.168.31.128, network: {interface: eth0, netmask: 255.255.255.0"+network+"}}")
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	if _, err := outdir.Write(dir, with(", addresses: [10.6.0.22/24]").Tree, outdir.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	f := fileOf(t, compared(t, dir, with("")), "nodes/k8s-node1/user-data")
+	if f.Note != "its check of the network's addresses differs" || len(f.Words) > 0 {
+		t.Errorf("note %q, words %q", f.Note, f.Words)
+	}
+	options := generate.Public()
+	program := options.Program
+	options.Program = func(architecture string) ([]byte, error) { return program(architecture + " of another release") }
+	r := compared(t, dir, generatedWith(t, options, node1, "address: 192.168.31.128, network: {interface: eth0, netmask: 255.255.255.0, addresses: [10.6.0.22/24]}}"))
+	f = fileOf(t, r, "nodes/k8s-master/user-data")
+	if len(f.Words) != 2 || !strings.HasPrefix(f.Words[1], "+ program /usr/local/bin/rendezvous mode 0755 sha256 ") || f.Note != "" {
+		t.Errorf("note %q, words %q", f.Note, f.Words)
 	}
 }
 
