@@ -277,15 +277,45 @@ func fileOf(c node.Config, path string) (node.File, bool) {
 // unitFolder is where units lie on a machine.
 const unitFolder = "/etc/systemd/system/"
 
-// served explains a file of the network boot, which is made of the documents and of a few values around them.
+// served explains a file that is served to machines. It is no machine's own.
 func (e *explainer) served() error {
 	if e.out.Line > 0 {
 		return fmt.Errorf("%s: lines of what is served over the network are not traced: leave the line out", e.out.File)
 	}
-	e.out.Notes = append(e.out.Notes,
-		"made for a network boot of spec.pxe.baseURL, the mac and disk of the node, and the pxe block of its profile; the documents are those of the machine's own folder")
 	cluster := &spec.Cluster{}
 	decode.Into(cluster, e.Sources[e.Spec], &problem.List{})
+	if architecture, ok := strings.CutPrefix(e.out.File, "rendezvous/rendezvous-"); ok {
+		e.program(cluster, architecture)
+	} else {
+		e.networkBoot(cluster)
+	}
+	return nil
+}
+
+// program explains the rendezvous that control planes of an architecture fetch.
+func (e *explainer) program(cluster *spec.Cluster, architecture string) {
+	e.out.Notes = append(e.out.Notes, "the program that this gen carries, to be served under spec.rendezvous.url")
+	e.exists(cluster.Spec.Rendezvous.Delivery)
+	for _, m := range e.Machines {
+		if m.Target.IsControlPlane() && m.Target.Architecture.V == architecture {
+			e.exists(m.Target.Architecture)
+		}
+	}
+}
+
+// exists adds a value without which the file would not be there.
+func (e *explainer) exists(v decode.Value[string]) {
+	kind := FromSpec
+	if !v.At.Known() {
+		kind = FromDefault
+	}
+	e.out.Existence = appendValue(e.out.Existence, Value{Kind: kind, Where: e.place(v.At), Value: v.V})
+}
+
+// networkBoot explains a file of the network boot, which is made of the documents and of a few values around them.
+func (e *explainer) networkBoot(cluster *spec.Cluster) {
+	e.out.Notes = append(e.out.Notes,
+		"made for a network boot of spec.pxe.baseURL, the mac and disk of the node, and the pxe block of its profile; the documents are those of the machine's own folder")
 	base := cluster.Spec.PXE.BaseURL
 	e.out.Values = append(e.out.Values, Value{Kind: FromSpec, Where: e.place(base.At), Value: base.V})
 	for _, m := range e.Machines {
@@ -293,7 +323,6 @@ func (e *explainer) served() error {
 			e.out.Values = append(e.out.Values, Value{Kind: FromSpec, Where: e.place(n.MAC.At), Value: n.MAC.V})
 		}
 	}
-	return nil
 }
 
 // profileFile is the name in Sources of the profile that a spec calls name.

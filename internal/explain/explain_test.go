@@ -221,6 +221,29 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
+// TestServed: what is served is told apart, the rendezvous from the network boot.
+func TestServed(t *testing.T) {
+	in := golden(t, "rendezvous-url")
+	e, err := explain.Of(in, "rendezvous/rendezvous-arm64", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[exists spec.rendezvous.delivery = url @ url exists spec.architecture = arm64 @ arm64]"
+	if got := fmt.Sprint(summary(in, e)); got != want || len(e.Notes) != 1 || !strings.Contains(e.Notes[0], "the program that this gen carries") {
+		t.Errorf("got %s, want %s; notes %q", got, want, e.Notes)
+	}
+	in = golden(t, "pxe")
+	for _, f := range in.Tree {
+		if !strings.HasPrefix(f.Path, "pxe/") {
+			continue
+		}
+		e, err := explain.Of(in, f.Path, 0)
+		if err != nil || len(e.Values) == 0 || e.Values[0].Where.Path != "spec.pxe.baseURL" {
+			t.Errorf("%s: %v %+v", f.Path, err, e)
+		}
+	}
+}
+
 // TestEveryFile explains every file of a machine: none may fail or come from nowhere. That holds the search to the plan's
 // real output, whatever that will be.
 func TestEveryFile(t *testing.T) {
