@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"muster/internal/decode"
@@ -47,6 +48,8 @@ type Explanation struct {
 	Values []Value `json:"values"`
 	// Existence are values without which the file would not be there, and that change nothing in it.
 	Existence []Value `json:"existence,omitempty"`
+	// Source is the file beside the spec that the lines were read from, with the line where one is asked for.
+	Source string `json:"source,omitempty"`
 	// Templates are the texts of muster's own that the lines were taken from.
 	Templates []Template `json:"templates,omitempty"`
 	// Carries are the files of the output folder that a document embeds or an image holds.
@@ -244,7 +247,39 @@ func (e *explainer) embedded(path string, line int) error {
 			e.out.Values[i].Value = ""
 		}
 	}
+	e.source(file, line)
+	e.bundled(file, line)
 	return e.templates(file, line)
+}
+
+// source names the file of the user's own that a file was read from.
+func (e *explainer) source(f node.File, line int) {
+	if f.Source == "" {
+		return
+	}
+	e.out.Source = e.beside(f.Source)
+	if line > 0 {
+		e.out.Source += ":" + strconv.Itoa(line)
+	}
+}
+
+// bundled notes which lines are made from the secrets bundle: no value that is traced is all that they depend on.
+func (e *explainer) bundled(f node.File, line int) {
+	var made []int
+	n := 0
+	for text := range bytes.Lines(f.Contents) {
+		if n++; (line == 0 || line == n) && plan.FromSecrets(f.Path, text) {
+			made = append(made, n)
+		}
+	}
+	if len(made) == 0 {
+		return
+	}
+	note := "made from the secrets bundle"
+	if line == 0 {
+		note += lineText(made)
+	}
+	e.out.Notes = append(e.out.Notes, note)
 }
 
 // text shows the line that is asked for.
@@ -327,12 +362,16 @@ func (e *explainer) networkBoot(cluster *spec.Cluster) {
 
 // profileFile is the name in Sources of the profile that a spec calls name.
 func (in Input) profileFile(name string) string {
-	switch {
-	case !spec.ProfileIsPath(name):
+	if !spec.ProfileIsPath(name) {
 		return name + ".yaml"
-	case filepath.IsAbs(name):
-		return name
-	default:
-		return filepath.Join(filepath.Dir(in.Spec), name)
 	}
+	return in.beside(name)
+}
+
+// beside is the path of a file that the spec names.
+func (in Input) beside(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(in.Spec), name)
 }

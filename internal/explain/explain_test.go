@@ -221,6 +221,46 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
+// TestOrigins: a line that no value of the spec holds is led back to where it does come from, and never said to be the same
+// for every spec where it is not.
+func TestOrigins(t *testing.T) {
+	const hatches, nothing = "escape-hatches", "no value that the spec or a profile sets changes this"
+	for _, c := range []struct {
+		spec, file string
+		line       int
+		want       string
+		absent     string
+	}{
+		{hatches, "nodes/deb-cp/files/etc/muster/manifests/00-cni.yaml", 2, "from file  " + goldens + "/escape-hatches/cni.yaml:2\n", nothing},
+		{hatches, "nodes/deb-worker/files/etc/example/beside.bin", 0, "from file  " + goldens + "/escape-hatches/beside.bin\n", nothing},
+		{hatches, "nodes/deb-worker/files/etc/motd", 1, "only here", "from file"},
+		{hatches, "nodes/deb-worker/files/etc/muster/rendezvous/ca.crt", 1, "made from the secrets bundle\n", nothing},
+		{hatches, "nodes/deb-cp/files/etc/muster/rendezvous/node.key", 0, "made from the secrets bundle  → lines 1-5\n", nothing},
+		{hatches, "nodes/deb-worker/files/etc/muster/rendezvous/grant", 0, "made from the secrets bundle  → line 1\n", nothing},
+		{"tutorial-centos7-docker", "nodes/k8s-node1/files/etc/docker/daemon.json", 1, "exists by", nothing},
+		{"tutorial-centos7-docker", "nodes/k8s-node1/files/etc/hosts", 1, nothing, "every spec"},
+	} {
+		e, err := explain.Of(golden(t, c.spec), c.file, c.line)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var out strings.Builder
+		if err := explain.Print(&out, e, "out"); err != nil || !strings.Contains(out.String(), c.want) || strings.Contains(out.String(), c.absent) {
+			t.Errorf("%v: want %q and not %q in\n%s", err, c.want, c.absent, out.String())
+		}
+	}
+	in := golden(t, hatches)
+	const conf = "nodes/deb-cp/files/etc/muster/node.conf"
+	n := lineWith(t, in, conf, "NOT_BEFORE=")
+	for _, line := range []int{n, n - 1} {
+		e, err := explain.Of(in, conf, line)
+		if err != nil || strings.Contains(fmt.Sprint(e.Notes), "secrets bundle") != (line == n) {
+			t.Errorf("line %d: %v, notes %q", line, err, e.Notes)
+		}
+	}
+}
+
 // TestServed: what is served is told apart, the rendezvous from the network boot.
 func TestServed(t *testing.T) {
 	in := golden(t, "rendezvous-url")

@@ -17,6 +17,9 @@ func Print(w io.Writer, e *Explanation, out string) error {
 	p.title(e, out)
 	p.machine(e.Machine)
 	p.values(e)
+	if e.Source != "" {
+		p.row("from file", e.Source)
+	}
 	for _, t := range e.Templates {
 		p.row("template", templateText(t))
 	}
@@ -26,8 +29,8 @@ func Print(w io.Writer, e *Explanation, out string) error {
 	for _, note := range e.Notes {
 		p.row("note", note)
 	}
-	if len(e.Values)+len(e.Templates)+len(e.Carries)+len(e.Notes) == 0 {
-		p.row("gen", "writes this the same for every spec and profile")
+	if e.Source == "" && len(e.Values)+len(e.Existence)+len(e.Templates)+len(e.Carries)+len(e.Notes) == 0 {
+		p.row("note", "no value that the spec or a profile sets changes this")
 	}
 	p.table()
 	_, err := w.Write(p.out.Bytes())

@@ -54,6 +54,8 @@ type File struct {
 	Secret bool
 	// Template names the file of the templates folder that the contents come from; empty for encoded structures.
 	Template string
+	// Source names the file beside the spec that the contents were read from, as the spec does; empty for all others.
+	Source string
 	// At is the line of the spec that caused the file; unknown for what every machine gets.
 	At problem.At
 }

@@ -68,7 +68,7 @@ func (m *machine) extraFiles() {
 			if sum := sha256.Sum256(data); f.SHA256.Set && hex.EncodeToString(sum[:]) != f.SHA256.V {
 				m.problems.Errorf(f.SHA256.At, "write "+hex.EncodeToString(sum[:])+", if the file is the one you mean", "%s has another digest", f.Source.V)
 			}
-			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, At: f.Path.At})
+			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, Source: f.Source.V, At: f.Path.At})
 		default:
 			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: []byte(f.Contents.V), At: f.Path.At})
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -39,10 +40,25 @@ const (
 // SecretFiles are the paths on machines of everything that is secret, whichever machines have it.
 var SecretFiles = []string{keyFile, grantFile}
 
+// FromSecrets reports whether a line of a file on a machine is made from the secrets bundle.
+func FromSecrets(path string, line []byte) bool {
+	switch path {
+	case caFile, certificateFile, keyFile, grantFile:
+		return true
+	case confFile:
+		return bytes.HasPrefix(line, []byte(notBefore+"="))
+	default:
+		return false
+	}
+}
+
+// notBefore is the setting that no honest clock is before.
+const notBefore = "NOT_BEFORE"
+
 // rendezvous gives the machine its credential (S18, S20): control planes serve the rendezvous and are known by a
 // certificate, workers ask it with a grant. No honest clock is before the time at which the secrets were made. A dry run of kubeadm founds nothing that could be joined.
 func (m *machine) rendezvous() {
-	m.conf.set("NOT_BEFORE", strconv.FormatInt(m.Rendezvous.Secrets.Created().Unix(), 10))
+	m.conf.set(notBefore, strconv.FormatInt(m.Rendezvous.Secrets.Created().Unix(), 10))
 	if m.Cluster.Spec.Kubernetes.DryRun.V {
 		return
 	}
