@@ -153,6 +153,10 @@ func TestLines(t *testing.T) {
 			"spec spec.nodes[1].files[0].path = /etc/motd @ *", // of another path, the cluster's file would be left
 			`spec spec.nodes[1].files[0].contents = only here @ "only here\n"}`,
 		}},
+		{"dry-run", "nodes/cp1/files/etc/systemd/system/muster.target", "Wants=", []string{
+			"spec spec.kubernetes.dryRun = true @ true}", // and no control plane would want the same as a dry run
+			"template templates/units/muster.target @ Wants=*",
+		}},
 		{"kubeadm-v1beta4-nftables", "nodes/w1/files/etc/muster/kubeadm-join.yaml", "apiVersion", []string{
 			"spec spec.kubernetes.version = v1.3*",
 		}},
@@ -178,6 +182,27 @@ func TestLines(t *testing.T) {
 				t.Error("the line is not shown")
 			}
 		})
+	}
+}
+
+// TestChoiceAmongMany: the roles of many nodes, which are tried together, hide no other choice.
+func TestChoiceAmongMany(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(goldens, "dry-run", "cluster.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		text = fmt.Appendf(text, "    - {name: w%d, role: worker, address: 10.8.1.%d}\n", i, i+1)
+	}
+	spec := filepath.Join(t.TempDir(), "cluster.yaml")
+	if err := os.WriteFile(spec, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := input(t, spec)
+	const file = "nodes/cp1/files/etc/systemd/system/muster.target"
+	e, err := explain.Of(in, file, lineWith(t, in, file, "Wants="))
+	if err != nil || len(e.Values) != 1 || e.Values[0].Where.Path != "spec.kubernetes.dryRun" {
+		t.Errorf("%v: %v", err, summary(in, e))
 	}
 }
 

@@ -21,6 +21,8 @@ type leaf struct {
 	changes []change
 	// whole is true for a list, a mapping or a block, which are left out instead of changed.
 	whole bool
+	// choice is true for one of few values that decide what a plan does, as a rule: a bool, or a word out of a list.
+	choice bool
 }
 
 // change changes a value and returns what takes that back. Changes are taken back in the opposite order.
@@ -55,6 +57,10 @@ func (w *walker) add(at decode.At, value string, changes ...change) {
 	w.leaves = append(w.leaves, leaf{at: at, value: value, changes: changes})
 }
 
+func (w *walker) addChoice(at decode.At, value string, changes ...change) {
+	w.leaves = append(w.leaves, leaf{at: at, value: value, changes: changes, choice: true})
+}
+
 // addWhole adds a list, a mapping or a block that can be left out.
 func (w *walker) addWhole(at decode.At, leaveOut change) {
 	w.leaves = append(w.leaves, leaf{at: at, changes: []change{leaveOut}, whole: true})
@@ -86,7 +92,7 @@ func (w *walker) walk(v reflect.Value, tag reflect.StructTag) {
 		}
 	case *decode.Value[bool]:
 		if x.Set {
-			w.add(x.At, strconv.FormatBool(x.V), put(&x.V, !x.V))
+			w.addChoice(x.At, strconv.FormatBool(x.V), put(&x.V, !x.V))
 		}
 	case *decode.Free:
 		w.free(x)
@@ -158,7 +164,7 @@ func (w *walker) text(v *decode.Value[string], tag reflect.StructTag) {
 				changes = append(changes, put(&v.V, other))
 			}
 		}
-		w.add(v.At, v.V, changes...)
+		w.addChoice(v.At, v.V, changes...)
 	case strings.Contains(strings.TrimSuffix(v.V, "\n"), "\n"):
 		w.textLines(v)
 	default:

@@ -72,26 +72,52 @@ func (e *explainer) trace(base []byte, line int, look view) error {
 }
 
 // rounds tries each way of changing values in turn. Lists and mappings have rounds of their own: one that is left out as
-// a whole would hide what the values inside it do.
+// a whole would hide what the values inside it do. So have choices: one can undo what another does, as when a machine gets
+// another role and is to be made in earnest at once.
 func (s *search) rounds() {
 	most := 0
 	for _, p := range s.probes {
 		most = max(most, len(p.changes))
 	}
 	for way := range most {
-		values, wholes := []int{}, []int{}
+		values, choices, wholes := []int{}, []int{}, []int{}
 		for i, p := range s.probes {
 			settled := s.line > 0 && s.found[i] != nil && len(s.found[i].lines) > 0
 			switch {
 			case settled || way >= len(p.changes):
 			case p.whole:
 				wholes = append(wholes, i)
+			case p.choice:
+				choices = append(choices, i)
 			default:
 				values = append(values, i)
 			}
 		}
 		s.halve(values, way)
+		s.choose(choices, way)
 		s.halve(wholes, way)
+	}
+}
+
+// fewChoices is how many choices of machines are tried one by one. More of them are the roles of many nodes.
+const fewChoices = 12
+
+// choose tries choices one by one, but those of many machines, which would be as many plans.
+func (s *search) choose(choices []int, way int) {
+	var machines []int
+	for _, i := range choices {
+		if strings.HasPrefix(s.probes[i].at.Path, "spec.nodes[") || strings.HasPrefix(s.probes[i].at.Path, "spec.pools[") {
+			machines = append(machines, i)
+			continue
+		}
+		s.halve([]int{i}, way)
+	}
+	if len(machines) > fewChoices {
+		s.halve(machines, way)
+		return
+	}
+	for _, i := range machines {
+		s.halve([]int{i}, way)
 	}
 }
 
