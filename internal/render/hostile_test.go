@@ -48,7 +48,7 @@ func stringFields(v reflect.Value, way string, visit func(way string, s reflect.
 	case reflect.Struct:
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Name
-			if name == "At" || name == "Template" { // what no document carries
+			if name == "At" || name == "Template" || name == "Source" { // what no document carries
 				continue
 			}
 			stringFields(v.Field(i), way+"."+name, visit)
