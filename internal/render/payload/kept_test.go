@@ -30,3 +30,30 @@ func TestKept(t *testing.T) {
 		}
 	}
 }
+
+func TestKeptByHand(t *testing.T) {
+	var k Kept[string]
+	if _, known := k.Load([]byte("a")); known {
+		t.Error("something is kept from the start")
+	}
+	if _, err := k.Get([]byte("bad"), func() (string, error) { return "bad", errors.New("not now") }); err == nil {
+		t.Error("an error was lost")
+	}
+	k.Store([]byte("a"), "first")
+	k.Store([]byte("a"), "second")
+	if v, known := k.Load([]byte("a")); v != "first" || !known {
+		t.Errorf("got %q, %v", v, known)
+	}
+	if v, ok := k.Find(func(v string) bool { return v == "bad" }); ok {
+		t.Errorf("found %q, which was an error", v)
+	}
+	if v, ok := k.Find(func(v string) bool { return v != "" }); v != "first" || !ok {
+		t.Errorf("found %q, %v", v, ok)
+	}
+	for n := range 1000 {
+		k.Store(fmt.Append(nil, n), "more")
+		if len(k.made) > keptMost {
+			t.Fatalf("%d are kept", len(k.made))
+		}
+	}
+}

@@ -79,7 +79,7 @@ func Gzip(contents []byte, shared int) []byte {
 	compressed.Grow(len(contents)/2 + 64)
 	compressed.WriteString(gzipHeader)
 	if shared > 0 {
-		compressed.Write(begun.of(contents[:shared]).deflated)
+		compressed.Write(beginningOf(contents[:shared]).deflated)
 	}
 	w := writers.Get().(*flate.Writer)
 	defer writers.Put(w)
@@ -139,7 +139,7 @@ func Gunzip(packed []byte) ([]byte, error) {
 		return nil, errors.New("the gzip stream's header is not the one that it should have")
 	}
 	// A beginning that was compressed before has been read before too.
-	known := begun.find(func(b beginning) bool { return bytes.HasPrefix(deflated, b.deflated) })
+	known, _ := begun.Find(func(b beginning) bool { return bytes.HasPrefix(deflated, b.deflated) })
 	rest := bytes.NewReader(deflated[len(known.deflated):])
 	r := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(r)

@@ -102,7 +102,7 @@ func TestBeginningsAreForgotten(t *testing.T) {
 			t.Errorf("%d came back as %q, %v", i, got, err)
 		}
 	}
-	if n := len(begun.kept); n > keptMost {
+	if n := len(begun.made); n > keptMost {
 		t.Errorf("%d beginnings are kept", n)
 	}
 }
