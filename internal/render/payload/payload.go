@@ -138,8 +138,7 @@ func Gunzip(packed []byte) ([]byte, error) {
 	if !isOurs {
 		return nil, errors.New("the gzip stream's header is not the one that it should have")
 	}
-	// A beginning that was compressed before has been read before too.
-	known, _ := begun.Find(func(b beginning) bool { return bytes.HasPrefix(deflated, b.deflated) })
+	known, _ := begun.Find(func(b beginning) bool { return bytes.HasPrefix(deflated, b.deflated) && b.comesBack() })
 	rest := bytes.NewReader(deflated[len(known.deflated):])
 	r := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(r)

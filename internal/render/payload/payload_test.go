@@ -107,6 +107,23 @@ func TestBeginningsAreForgotten(t *testing.T) {
 	}
 }
 
+// TestBeginningIsRead: what a beginning holds is read from what it was compressed to, not taken from memory.
+func TestBeginningIsRead(t *testing.T) {
+	for i := range 20 {
+		contents := fmt.Appendf(nil, "beginning to be read %d\nrest\n", i)
+		shared := len(contents) - len("rest\n")
+		deflated := beginningOf(contents[:shared]).deflated
+		wrong := newBeginning(bytes.ToUpper(contents[:shared]), deflated) // as a faulty compressor would leave it
+		if wrong.comesBack() {
+			t.Fatal("another text came back")
+		}
+		begun.Store(fmt.Append(nil, "wrong", i), wrong)
+		if got, err := Gunzip(Gzip(contents, shared)); err != nil || !bytes.Equal(got, contents) {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
 func TestGunzipRefusesMore(t *testing.T) {
 	contents := []byte(strings.Repeat("shared\n", 100) + "own\n")
 	for _, shared := range []int{0, len(contents) - len("own\n")} {
