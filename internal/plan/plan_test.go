@@ -140,3 +140,22 @@ func TestEndpointListsTheMachineFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretFiles: every secret file is listed, so that it is known as such where no plan has it any more.
+func TestSecretFiles(t *testing.T) {
+	machines, _ := planned(t, small+"    - {name: w1, role: worker}\n  pools:\n    - {name: p, role: worker, maxNodes: 2}\n")
+	found := map[string]bool{}
+	for _, m := range machines {
+		for _, f := range m.Config.Files {
+			if f.Secret {
+				found[f.Path] = true
+			}
+			if f.Secret != slices.Contains(SecretFiles, f.Path) {
+				t.Errorf("%s of %s is secret: %v, and listed: %v", f.Path, m.Config.Name, f.Secret, !f.Secret)
+			}
+		}
+	}
+	if len(found) != len(SecretFiles) {
+		t.Errorf("found %v, listed are %v", found, SecretFiles)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,14 +43,10 @@ var SecretFiles = []string{keyFile, grantFile}
 
 // FromSecrets reports whether a line of a file on a machine is made from the secrets bundle.
 func FromSecrets(path string, line []byte) bool {
-	switch path {
-	case caFile, certificateFile, keyFile, grantFile:
-		return true
-	case confFile:
+	if path == confFile {
 		return bytes.HasPrefix(line, []byte(notBefore+"="))
-	default:
-		return false
 	}
+	return path == caFile || path == certificateFile || slices.Contains(SecretFiles, path)
 }
 
 // notBefore is the setting that no honest clock is before.
