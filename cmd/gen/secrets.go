@@ -36,7 +36,7 @@ func (o *options) createSecrets() (*secrets.Bundle, error) {
 	}
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		switch _, err := outdir.Read(o.out); {
-		case generate.Lies(o.spec, o.out):
+		case generate.InFolder(o.spec, o.out):
 			return nil, o.holdsSpec()
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil: // which Write would refuse, after the bundle was made

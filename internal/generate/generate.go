@@ -174,15 +174,15 @@ func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
 // SpecIn reports whether a file that was read lies in a folder: the folder is not one for documents.
 func (r *Result) SpecIn(folder string) bool {
 	for name := range r.Sources {
-		if Lies(name, folder) {
+		if InFolder(name, folder) {
 			return true
 		}
 	}
 	return false
 }
 
-// Lies reports whether a file lies in a folder, by their names.
-func Lies(file, folder string) bool {
+// InFolder reports whether a file lies in a folder, by their names.
+func InFolder(file, folder string) bool {
 	root, err := filepath.Abs(folder)
 	if err != nil {
 		return false
