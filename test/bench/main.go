@@ -38,7 +38,7 @@ func run(gen, butane string) error {
 	}
 	defer os.RemoveAll(folder)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "MACHINES\tDOCUMENTS\tGEN\tPEAK MEMORY\tCP -R\tGEN/CP\tBUTANE + CLOUD-LOCALDS\tTOOLS/GEN")
+	fmt.Fprintln(table, "MACHINES\tDOCUMENTS\tGEN\tPEAK MEMORY\tCP -R\tGEN/CP\tCP -R, SYNC\tGEN/BOTH\tBUTANE + CLOUD-LOCALDS\tTOOLS/GEN")
 	for _, c := range []struct {
 		machines, nodes, pools int
 	}{{1, 1, 0}, {100, 100, 0}, {1000, 1000, 0}, {10000, 3, 10}} {
@@ -54,7 +54,7 @@ func run(gen, butane string) error {
 	if err := sizes(gen, filepath.Join(folder, "sizes")); err != nil {
 		return err
 	}
-	fmt.Printf("\ngen and cp -r are the best of three runs each; cp -r copies what gen wrote, on the same disk. The tools were run for at most %d documents, one process each, and their time taken times the rest.\n", tried)
+	fmt.Printf("\ngen and cp -r are the best of three runs each; cp -r copies what gen wrote, on the same disk. What gen wrote is on the disk when it ends; what cp -r wrote is only after sync. The tools were run for at most %d documents, one process each, and their time taken times the rest.\n", tried)
 	return nil
 }
 
@@ -127,7 +127,7 @@ func measure(gen, butane, folder, spec string, documents int) (string, error) {
 	}
 	// The best of three, in turns: the machine's other work slows both. Nothing is removed in between, because file systems take longer to make files
 	// while others go.
-	var made, copied time.Duration
+	var made, copied, synced time.Duration
 	var peak int64
 	for i := range 3 {
 		syscall.Sync() // gen has what it writes on the disk, and would wait for what the last cp -r wrote
@@ -140,16 +140,21 @@ func measure(gen, butane, folder, spec string, documents int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if i == 0 {
-			made, copied = took, copying
+		syncing, _, err := timed(exec.Command("sync", "--file-system", into+"-copy"))
+		if err != nil {
+			return "", err
 		}
-		made, copied, peak = min(made, took), min(copied, copying), max(peak, memory)
+		if i == 0 {
+			made, copied, synced = took, copying, copying+syncing
+		}
+		made, copied, synced, peak = min(made, took), min(copied, copying), min(synced, copying+syncing), max(peak, memory)
 	}
 	tools, err := byTools(butane, out, documents)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s\t%d MiB\t%s\t%.1f\t%s\t%.0f", seconds(made), peak>>10, seconds(copied), made.Seconds()/copied.Seconds(), seconds(tools), tools.Seconds()/made.Seconds()), nil
+	return fmt.Sprintf("%s\t%d MiB\t%s\t%.1f\t%s\t%.1f\t%s\t%.0f", seconds(made), peak>>10, seconds(copied), made.Seconds()/copied.Seconds(),
+		seconds(synced), made.Seconds()/synced.Seconds(), seconds(tools), tools.Seconds()/made.Seconds()), nil
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
