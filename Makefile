@@ -42,8 +42,9 @@ bench: test-deps build tools ## time and memory of gen beside cp -r and beside t
 	$(MAKE) --no-print-directory bench-rendezvous
 
 .PHONY: vet
-vet: go ## check formatting and run go vet
+vet: go ## check formatting and go.mod, and run go vet
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go mod tidy -diff
 	go vet ./...
 	go vet -tags e2e ./test/e2e
 
