@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"net"
 	"net/netip"
 	"strings"
 
@@ -16,8 +15,8 @@ func (m *machine) network() {
 		return
 	}
 	link := node.Link{Name: n.Interface.V, MTU: n.MTU.V, At: n.At}
-	if m.Node.Address.Set && m.hasMask() {
-		link.Addresses = append(link.Addresses, m.ownPrefix())
+	if prefix, static := m.StaticAddress(); static {
+		link.Addresses = append(link.Addresses, prefix)
 		link.Gateway = address(n.Gateway.V)
 	} else {
 		link.DHCP4 = true
@@ -108,23 +107,6 @@ func (m *machine) vlans(n spec.Network) []node.VLAN {
 		})
 	}
 	return out
-}
-
-// hasMask reports whether the network says how long the node network's prefix is.
-func (m *machine) hasMask() bool { return m.Network.Netmask.Set || m.Network.PrefixLength.Set }
-
-// maskBits is the node network's prefix length.
-func (m *machine) maskBits() int {
-	if m.Network.PrefixLength.Set {
-		return m.Network.PrefixLength.V
-	}
-	ones, _ := net.IPMask(net.ParseIP(m.Network.Netmask.V).To4()).Size() // validated
-	return ones
-}
-
-// ownPrefix is the node's address with the node network's prefix length.
-func (m *machine) ownPrefix() netip.Prefix {
-	return netip.PrefixFrom(address(m.Node.Address.V), m.maskBits())
 }
 
 // The spec's validator has parsed every address before a plan is made, so what does not parse here is the zero address
