@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -244,12 +245,12 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 		case reason != "":
 			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
 		default:
-			at, near := place(key, join(path, key.Value)), problem.Nearest(key.Value, sortedKeys(fields))
+			at, near := place(key, join(path, key.Value)), problem.Nearest(key.Value, slices.Sorted(maps.Keys(fields)))
 			d.problems.Errorf(at, didYouMean(near, fields, path), "unknown key")
 			meant[near] = at
 		}
 	})
-	for _, name := range sortedKeys(fields) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		at, misspelt := meant[name]
 		switch {
 		case seen[name]:
@@ -282,7 +283,7 @@ func didYouMean(near string, fields map[string]reflect.StructField, path string)
 	case len(fields) == 0: // a block whose presence says it all
 		return fmt.Sprintf("leave it out and write %s: {}", path[strings.LastIndex(path, ".")+1:])
 	default:
-		return "here may stand " + strings.Join(sortedKeys(fields), ", ")
+		return "here may stand " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 	}
 }
 
@@ -345,15 +346,6 @@ func setAt(v reflect.Value, at At) {
 			setAt(v.Field(i), at)
 		}
 	}
-}
-
-func sortedKeys[T any](m map[string]T) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)

@@ -37,6 +37,15 @@ type List[T any] struct {
 	Set   bool
 }
 
+// Strings returns the strings of a list.
+func Strings(l List[Value[string]]) []string {
+	out := make([]string, len(l.Items))
+	for i, v := range l.Items {
+		out[i] = v.V
+	}
+	return out
+}
+
 // Entry is one key of a map of a file, with the place of the key.
 type Entry[T any] struct {
 	At

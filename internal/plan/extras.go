@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"muster/internal/decode"
 	"muster/internal/node"
 )
 
@@ -135,6 +136,6 @@ func (m *machine) extraUnits() {
 
 // commands notes the commands around kubeadm.
 func (m *machine) commands() {
-	m.conf.setList("COMMANDS_BEFORE", values(m.Commands.Before))
-	m.conf.setList("COMMANDS_AFTER", values(m.Commands.After))
+	m.conf.setList("COMMANDS_BEFORE", decode.Strings(m.Commands.Before))
+	m.conf.setList("COMMANDS_AFTER", decode.Strings(m.Commands.After))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/decode"
 	"muster/internal/spec"
 )
 
@@ -86,7 +87,7 @@ func (m *machine) hosts() {
 	b.WriteString("fe00::0 ip6-localnet\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n\n")
 	for _, n := range m.knownNodes() {
 		if n.Address.Set {
-			fmt.Fprintln(&b, strings.Join(append([]string{n.Address.V, n.Name.V}, values(n.Aliases)...), " "))
+			fmt.Fprintln(&b, strings.Join(append([]string{n.Address.V, n.Name.V}, decode.Strings(n.Aliases)...), " "))
 		}
 	}
 	if m.names.endpointIsOurs {

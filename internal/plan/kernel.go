@@ -2,9 +2,11 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"muster/internal/decode"
 	"muster/internal/node"
 	"muster/internal/spec"
 	"muster/templates"
@@ -13,10 +15,7 @@ import (
 // kernel writes what the kernel needs at every boot: modules first, settings after them (S7, S8, S9). systemd orders
 // modules-load.d before sysctl.d by itself.
 func (m *machine) kernel() {
-	var modules []string
-	for _, v := range m.profile.Modules.Items {
-		modules = append(modules, v.V)
-	}
+	modules := decode.Strings(m.profile.Modules)
 	for _, v := range m.System.Modules.Items {
 		if !slices.Contains(modules, v.V) {
 			modules = append(modules, v.V)
@@ -51,20 +50,11 @@ func (m *machine) sysctl() {
 		settings[e.Key] = e.Value.V
 	}
 	var b strings.Builder
-	for _, key := range sortedKeys(settings) {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&b, "%s = %s\n", key, settings[key])
 	}
 	m.text(sysctlFile, b.String(), m.System.Sysctl.At)
 	m.conf.set("SYSCTL_FILE", sysctlFile)
-}
-
-func sortedKeys[T any](values map[string]T) []string {
-	keys := make([]string, 0, len(values))
-	for k := range values {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // or returns the first value that somebody set.

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -141,7 +142,7 @@ func (m *machine) nodeRegistration() object {
 // ignoredChecks are the preflight checks whose errors do not end kubeadm. Where swap is kept its check is one of them: up to
 // 1.22 it is an error, from 1.23 a warning.
 func (m *machine) ignoredChecks() []string {
-	checks := values(m.Kubernetes.IgnorePreflightErrors)
+	checks := decode.Strings(m.Kubernetes.IgnorePreflightErrors)
 	ignored := func(check string) bool { return strings.EqualFold(check, "all") || strings.EqualFold(check, "Swap") }
 	if m.System.Swap.V == "keep" && !slices.ContainsFunc(checks, ignored) {
 		checks = append(checks, "Swap")
@@ -189,7 +190,7 @@ func (m *machine) args(args map[string]string) any {
 		return out
 	}
 	var out []any
-	for _, k := range sortedKeys(args) {
+	for _, k := range slices.Sorted(maps.Keys(args)) {
 		out = append(out, object{"name": k, "value": args[k]})
 	}
 	return out
@@ -214,7 +215,7 @@ func (m *machine) clusterConfiguration() object {
 		o["featureGates"] = gates
 	}
 	api := m.component(k.APIServer.ExtraArgs, nil)
-	if sans := values(k.APIServer.CertSANs); len(sans) > 0 {
+	if sans := decode.Strings(k.APIServer.CertSANs); len(sans) > 0 {
 		api["certSANs"] = sans
 	}
 	etcd := m.component(k.Etcd.ExtraArgs, nil)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"muster/internal/decode"
 	"muster/internal/node"
 	"muster/internal/spec"
 )
@@ -23,7 +24,7 @@ func (m *machine) network() {
 	}
 	link.Addresses = append(link.Addresses, prefixes(n.Addresses)...)
 	link.Nameservers = addresses(n.Nameservers)
-	link.Search = values(n.Search)
+	link.Search = decode.Strings(n.Search)
 	link.Routes = m.routes(n.Routes)
 	if link.Name == "" {
 		// The interface is found by its MAC; cloud-init's older renderers still want a name to give it.
@@ -92,7 +93,7 @@ func (m *machine) bonds(n spec.Network) []node.Bond {
 		p := e.Value.Parameters
 		out = append(out, node.Bond{
 			Link:       node.Link{Name: e.Key, Addresses: prefixes(e.Value.Addresses), Routes: m.routes(e.Value.Routes), MTU: e.Value.MTU.V, At: e.At},
-			Interfaces: values(e.Value.Interfaces), Mode: p.Mode.V, MIIMonitorMillis: p.MIIMonitorInterval.V, LACPRate: p.LACPRate.V, TransmitHash: p.TransmitHashPolicy.V,
+			Interfaces: decode.Strings(e.Value.Interfaces), Mode: p.Mode.V, MIIMonitorMillis: p.MIIMonitorInterval.V, LACPRate: p.LACPRate.V, TransmitHash: p.TransmitHashPolicy.V,
 		})
 	}
 	return out

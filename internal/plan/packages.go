@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"muster/internal/decode"
 	"muster/internal/problem"
 )
 
@@ -61,7 +62,7 @@ func (m *machine) noteKeys(keys []gpgKey) {
 // notePackages notes the packages; with an image that holds them already there are none.
 func (m *machine) notePackages(install bool) {
 	p := m.profile.Packages
-	base := m.fill(values(p.Base))
+	base := m.fill(decode.Strings(p.Base))
 	if m.firewall() == "ports" {
 		base = append(base, m.profile.Firewall.Manager.V)
 	}
@@ -69,8 +70,8 @@ func (m *machine) notePackages(install bool) {
 		name  string
 		items []string
 	}{
-		{"PACKAGES_BASE", base}, {"PACKAGES_RUNTIME", m.fill(values(p.Runtime))},
-		{"PACKAGES_KUBERNETES", m.fill(values(p.Kubernetes))}, {"PACKAGES_HOLD", values(p.Hold)}, {"PACKAGES_EXTRA", values(m.Packages.Extra)},
+		{"PACKAGES_BASE", base}, {"PACKAGES_RUNTIME", m.fill(decode.Strings(p.Runtime))},
+		{"PACKAGES_KUBERNETES", m.fill(decode.Strings(p.Kubernetes))}, {"PACKAGES_HOLD", decode.Strings(p.Hold)}, {"PACKAGES_EXTRA", decode.Strings(m.Packages.Extra)},
 	} {
 		if !install {
 			l.items = nil
@@ -97,7 +98,7 @@ func (m *machine) repositories() []repository {
 	var out []repository
 	if m.Packages.Source.V == "repositories" {
 		for _, r := range m.Packages.Repositories.Items {
-			repo := repository{name: r.Name.V, file: r.Name.V, url: r.BaseURL.V, suite: r.Suite.V, components: values(r.Components), at: r.At}
+			repo := repository{name: r.Name.V, file: r.Name.V, url: r.BaseURL.V, suite: r.Suite.V, components: decode.Strings(r.Components), at: r.At}
 			for _, k := range r.GPGKeys.Items {
 				repo.keys = append(repo.keys, m.key(len(repo.keys), repo.name, k.URL.V, k.Fingerprint.V))
 			}
@@ -108,7 +109,7 @@ func (m *machine) repositories() []repository {
 	for _, r := range m.profile.Packages.Repositories.Items {
 		repo := repository{
 			name: r.Name.V, file: or(r.File, r.Name).V, url: m.fillOne(r.BaseURL.V), suite: r.Suite.V,
-			components: values(r.Components), exclude: values(r.Exclude), at: m.Packages.At,
+			components: decode.Strings(r.Components), exclude: decode.Strings(r.Exclude), at: m.Packages.At,
 		}
 		for _, k := range r.GPGKeys.Items {
 			repo.keys = append(repo.keys, m.key(len(repo.keys), repo.file, m.fillOne(k.URL.V), k.Fingerprint.V))

@@ -184,12 +184,3 @@ func (m *machine) taken(path string, at problem.At) bool {
 func (m *machine) text(path, contents string, at problem.At) {
 	m.file(node.File{Path: path, Mode: 0o644, Contents: []byte(contents), At: at})
 }
-
-// values returns the strings of a list.
-func values(l spec.List[spec.Value[string]]) []string {
-	out := make([]string, len(l.Items))
-	for i, v := range l.Items {
-		out[i] = v.V
-	}
-	return out
-}

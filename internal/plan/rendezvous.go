@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"muster/internal/decode"
 	"muster/internal/node"
 	"muster/internal/rendezvous"
 	"muster/internal/rendezvous/config"
@@ -76,7 +77,7 @@ func (m *machine) asker() error {
 		return err
 	}
 	m.file(node.File{Path: grantFile, Mode: 0o600, Contents: fmt.Appendf(nil, "header = \"Authorization: Bearer %s\"\n", grant.Reveal()), Secret: true})
-	m.conf.setList("CURL_ARGS", values(m.profile.CurlArgs))
+	m.conf.setList("CURL_ARGS", decode.Strings(m.profile.CurlArgs))
 	var servers []string
 	for _, n := range m.names.controlPlanes {
 		servers = append(servers, net.JoinHostPort(n.Address.V, strconv.Itoa(m.Cluster.Spec.Rendezvous.Port.V)))

@@ -44,10 +44,10 @@ func (m *machine) docker() {
 		"log-opts":       map[string]any{"max-size": "100m"},
 		"storage-driver": "overlay2",
 	}
-	if mirrors := values(m.Docker.RegistryMirrors); len(mirrors) > 0 {
+	if mirrors := decode.Strings(m.Docker.RegistryMirrors); len(mirrors) > 0 {
 		daemon["registry-mirrors"] = mirrors
 	}
-	if insecure := values(m.Docker.InsecureRegistries); len(insecure) > 0 {
+	if insecure := decode.Strings(m.Docker.InsecureRegistries); len(insecure) > 0 {
 		daemon["insecure-registries"] = insecure
 	}
 	merged := any(daemon)
@@ -78,7 +78,7 @@ func (m *machine) containerd() {
 		return
 	}
 	m.text("/etc/containerd/config.toml", string(text), m.Containerd.At)
-	if mirrors := values(m.Containerd.RegistryMirrors); len(mirrors) > 0 {
+	if mirrors := decode.Strings(m.Containerd.RegistryMirrors); len(mirrors) > 0 {
 		m.registryHosts("docker.io", "https://registry-1.docker.io", mirrors, false, m.Containerd.RegistryMirrors.At)
 	}
 	for _, r := range m.Containerd.InsecureRegistries.Items {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/decode"
 	"muster/internal/node"
 )
 
@@ -14,7 +15,7 @@ func (m *machine) system() {
 	m.conf.set("SELINUX", selinux.V)
 	switch m.firewall() {
 	case "disabled":
-		m.conf.setList("FIREWALL_SERVICES", values(m.profile.Firewall.Services))
+		m.conf.setList("FIREWALL_SERVICES", decode.Strings(m.profile.Firewall.Services))
 	case "ports":
 		m.conf.setList("FIREWALL_PORTS", m.firewallPorts())
 		networking := m.Cluster.Spec.Kubernetes.Networking
@@ -51,7 +52,7 @@ func (m *machine) firewallPorts() []string {
 
 // ntp names the time servers in the file that the system's time service reads.
 func (m *machine) ntp() {
-	servers := values(m.System.NTP.Servers)
+	servers := decode.Strings(m.System.NTP.Servers)
 	if len(servers) == 0 {
 		return
 	}
@@ -104,7 +105,7 @@ func (m *machine) withoutProxy() []string {
 			out = append(out, n.Address.V)
 		}
 	}
-	return append(out, values(m.System.Proxy.No)...)
+	return append(out, decode.Strings(m.System.Proxy.No)...)
 }
 
 // unlisted are the kubelets that a control plane's list leaves out: kubeadm gives the proxy to the API server too, which

@@ -1,14 +1,17 @@
 package plan
 
-import "muster/internal/node"
+import (
+	"muster/internal/decode"
+	"muster/internal/node"
+)
 
 // users plans who may log in; sudo rules are files of their own, so that both formats say them alike.
 func (m *machine) users() {
 	var homes []string
 	for _, u := range m.Users.Items {
 		m.config.Users = append(m.config.Users, node.User{
-			Name: u.Name.V, PasswordHash: u.PasswordHash.V.Reveal(), SSHAuthorizedKeys: values(u.SSHAuthorizedKeys),
-			Groups: values(u.Groups), Shell: "/bin/bash", At: u.At,
+			Name: u.Name.V, PasswordHash: u.PasswordHash.V.Reveal(), SSHAuthorizedKeys: decode.Strings(u.SSHAuthorizedKeys),
+			Groups: decode.Strings(u.Groups), Shell: "/bin/bash", At: u.At,
 		})
 		if u.Sudo.Set {
 			m.file(node.File{Path: "/etc/sudoers.d/muster-" + u.Name.V, Mode: 0o440, Contents: []byte(u.Name.V + " " + u.Sudo.V + "\n"), At: u.Sudo.At})

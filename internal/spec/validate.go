@@ -2,6 +2,7 @@ package spec
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -45,20 +46,12 @@ var (
 	// stringRules look at every string of the spec.
 	stringRules = []func(*validator, stringValue){ruleOneLine, ruleText, ruleNotEmpty, ruleTrimmed}
 	// scopeRules look at what is written at one place: for the cluster, for a role, for a node or pool.
-	scopeRules = concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules, softwareScopeRules)
+	scopeRules = slices.Concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules, softwareScopeRules)
 	// targetRules look at all that holds for one node or pool together.
-	targetRules = concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules, softwareTargetRules)
+	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules, softwareTargetRules)
 	// clusterRules look at the whole.
-	clusterRules = concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules, softwareClusterRules)
+	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules, softwareClusterRules)
 )
-
-func concat[T any](tables ...[]T) []T {
-	var all []T
-	for _, t := range tables {
-		all = append(all, t...)
-	}
-	return all
-}
 
 // validator is one run of the rules over one spec.
 type validator struct {
