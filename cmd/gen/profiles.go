@@ -93,7 +93,7 @@ func (o *options) showProfile(name, text string) error {
 		if pinned := pinnedVersions(p); len(pinned) > 0 && !slices.Contains(pinned, text) {
 			return wrongUsage("%s has digests of %s only, not of %s", name, strings.Join(pinned, ", "), text)
 		}
-		if version.Minor < kube.MinorOf(p.Kubernetes.Min.V) || version.Minor > kube.MinorOf(p.Kubernetes.Max.V) {
+		if !version.Between(kube.MinorOf(p.Kubernetes.Min.V), kube.MinorOf(p.Kubernetes.Max.V)) {
 			return wrongUsage("%s fits Kubernetes %s to %s, not %s", name, p.Kubernetes.Min.V, p.Kubernetes.Max.V, text)
 		}
 		data = []byte(strings.NewReplacer("{version}", version.Number(), "{minor}", version.MinorNumber()).Replace(string(data)))

@@ -4,6 +4,7 @@ package kube
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -50,6 +51,9 @@ func (v Version) Number() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Min
 func (v Version) MinorNumber() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 func (v Version) atLeast(minor int) bool { return v.Minor >= minor }
+
+// Between reports whether the minor version is in a range that includes both its ends.
+func (v Version) Between(first, last int) bool { return v.Minor >= first && v.Minor <= last }
 
 // ConfigAPI is the newest kubeadm configuration API that the version reads and that this muster writes: v1beta2 from
 // 1.15, v1beta3 from 1.22, v1beta4 from 1.31 (1.37 refuses v1beta3).
@@ -174,6 +178,41 @@ func (v Version) AppliesServerSide() bool { return v.atLeast(22) }
 // LearnerMode reports whether a further control plane joins etcd as a learner, so that a cut join costs no quorum: on by
 // default from 1.29.
 func (v Version) LearnerMode() bool { return v.atLeast(29) }
+
+// featureGates are kubeadm's own feature gates, with the first minor version that takes them and the first that no longer
+// does; 0 where all do (cmd/kubeadm/app/features of the releases from 1.15 to 1.37). CoreDNS, which 1.15 to 1.17 name, is
+// deprecated there, and up to 1.27 kubeadm refuses a deprecated gate.
+var featureGates = map[string]struct{ since, gone int }{
+	"ControlPlaneKubeletLocalMode":     {31, 36},
+	"EtcdLearnerMode":                  {27, 33},
+	"IPv6DualStack":                    {16, 24},
+	"NodeLocalCRISocket":               {32, 37},
+	"PublicKeysECDSA":                  {18, 37},
+	"RootlessControlPlane":             {22, 0},
+	"UnversionedKubeletConfigMap":      {23, 26},
+	"UpgradeAddonsBeforeControlPlane":  {28, 31},
+	"WaitForAllControlPlaneComponents": {30, 35},
+}
+
+// IsFeatureGate reports whether kubeadm of any version has a feature gate of this name.
+func IsFeatureGate(name string) bool {
+	_, known := featureGates[name]
+	return known
+}
+
+// FeatureGates are the feature gates that kubeadm takes, sorted.
+func (v Version) FeatureGates() []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(featureGates)) {
+		if of := featureGates[name]; v.atLeast(of.since) && (of.gone == 0 || !v.atLeast(of.gone)) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// AwaitsFeatureGate reports whether only later versions have a feature gate.
+func (v Version) AwaitsFeatureGate(name string) bool { return !v.atLeast(featureGates[name].since) }
 
 // MinorOf is the minor of a version written as MAJOR.MINOR; 0 for anything else.
 func MinorOf(text string) int {

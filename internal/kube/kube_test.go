@@ -106,3 +106,16 @@ func TestMinorOf(t *testing.T) {
 		}
 	}
 }
+
+// TestBetween: both ends are in the range.
+func TestBetween(t *testing.T) {
+	for text, want := range map[string]bool{"v1.23.17": false, "v1.24.0": true, "v1.30.1": true, "v1.35.9": true, "v1.36.0": false} {
+		v, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Between(24, 35); got != want {
+			t.Errorf("%s is between 1.24 and 1.35: %v, want %v", v, got, want)
+		}
+	}
+}

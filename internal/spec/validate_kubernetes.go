@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -50,7 +49,7 @@ func ruleVersionOfProfile(v *validator, t Target) {
 
 // takes reports whether a version lies in the profile's range.
 func (p ProfileFacts) takes(version kube.Version) bool {
-	return version.Minor >= p.MinMinor && version.Minor <= p.MaxMinor
+	return version.Between(p.MinMinor, p.MaxMinor)
 }
 
 // Rule: where a profile fetches programs by digest, the version is one that it has digests of.
@@ -229,46 +228,20 @@ func ruleProxyScheduler(v *validator) {
 	}
 }
 
-// kubeadmGates are kubeadm's own feature gates, with the first minor version that takes them and the first that no longer
-// does; 0 where all do (cmd/kubeadm/app/features of the releases from 1.15 to 1.37). CoreDNS, which 1.15 to 1.17 name, is
-// deprecated there, and up to 1.27 kubeadm refuses a deprecated gate.
-var kubeadmGates = map[string]struct{ since, gone int }{
-	"ControlPlaneKubeletLocalMode":     {31, 36},
-	"EtcdLearnerMode":                  {27, 33},
-	"IPv6DualStack":                    {16, 24},
-	"NodeLocalCRISocket":               {32, 37},
-	"PublicKeysECDSA":                  {18, 37},
-	"RootlessControlPlane":             {22, 0},
-	"UnversionedKubeletConfigMap":      {23, 26},
-	"UpgradeAddonsBeforeControlPlane":  {28, 31},
-	"WaitForAllControlPlaneComponents": {30, 35},
-}
-
-// gatesOf are the feature gates that kubeadm of a version takes, sorted.
-func gatesOf(version kube.Version) []string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(kubeadmGates)) {
-		if of := kubeadmGates[name]; version.Minor >= of.since && (of.gone == 0 || version.Minor < of.gone) {
-			all = append(all, name)
-		}
-	}
-	return all
-}
-
 // Rule: a feature gate is one of kubeadm's, and one that the version takes.
 func ruleFeatureGate(v *validator) {
 	if !v.versionKnown {
 		return
 	}
 	for _, gate := range v.Spec.Kubernetes.FeatureGates.Entries {
-		switch of, known := kubeadmGates[gate.Key]; {
-		case !known:
-			v.errorf(gate.At, v.oneOf(gate.Key, gatesOf(v.version))+" (a component's own gate goes into its extraArgs, as feature-gates)", "kubeadm has no feature gate %q", gate.Key)
+		switch {
+		case !kube.IsFeatureGate(gate.Key):
+			v.errorf(gate.At, v.oneOf(gate.Key, v.version.FeatureGates())+" (a component's own gate goes into its extraArgs, as feature-gates)", "kubeadm has no feature gate %q", gate.Key)
 		case gate.Key == "IPv6DualStack" && gate.Value.V:
 			v.errorf(gate.At, "leave it out", "IPv6 and dual-stack are not supported")
-		case v.version.Minor < of.since:
+		case v.version.AwaitsFeatureGate(gate.Key):
 			v.errorf(gate.At, "leave it out", "kubeadm of %s does not have the feature gate %s yet", v.version, gate.Key)
-		case !slices.Contains(gatesOf(v.version), gate.Key):
+		case !slices.Contains(v.version.FeatureGates(), gate.Key):
 			v.errorf(gate.At, "leave it out", "kubeadm of %s no longer has the feature gate %s", v.version, gate.Key)
 		}
 	}

@@ -1,4 +1,4 @@
-package spec
+package kube
 
 import (
 	"os/exec"
@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"muster/internal/kube"
 )
 
 var helpGate = regexp.MustCompile(`([A-Za-z0-9]+)=true\|false`)
@@ -22,7 +20,7 @@ func TestGatesOfRealKubeadm(t *testing.T) {
 		t.Fatalf("there are %d kubeadms (%v): run make tools", len(binaries), err)
 	}
 	for _, binary := range binaries {
-		version, err := kube.Parse(strings.TrimPrefix(filepath.Base(binary), "kubeadm-"))
+		version, err := Parse(strings.TrimPrefix(filepath.Base(binary), "kubeadm-"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +33,7 @@ func TestGatesOfRealKubeadm(t *testing.T) {
 			listed = append(listed, m[1])
 		}
 		slices.Sort(listed)
-		if diff := cmp.Diff(listed, gatesOf(version)); diff != "" {
+		if diff := cmp.Diff(listed, version.FeatureGates()); diff != "" {
 			t.Errorf("%s (-kubeadm +table):\n%s", version, diff)
 		}
 	}
