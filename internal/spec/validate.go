@@ -46,11 +46,14 @@ var (
 	// stringRules look at every string of the spec.
 	stringRules = []func(*validator, stringValue){ruleOneLine, ruleText, ruleNotEmpty, ruleTrimmed}
 	// scopeRules look at what is written at one place: for the cluster, for a role, for a node or pool.
-	scopeRules = slices.Concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules, softwareScopeRules)
+	scopeRules = slices.Concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules,
+		runtimeScopeRules, packageScopeRules, imageScopeRules)
 	// targetRules look at all that holds for one node or pool together.
-	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules, softwareTargetRules)
+	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules,
+		runtimeTargetRules, packageTargetRules)
 	// clusterRules look at the whole.
-	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules, softwareClusterRules)
+	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules,
+		cniClusterRules, imageClusterRules, pxeClusterRules, rendezvousClusterRules)
 )
 
 // validator is one run of the rules over one spec.

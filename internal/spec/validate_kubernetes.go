@@ -17,7 +17,7 @@ var (
 	kubernetesTargetRules = []func(*validator, Target){ruleVersionOfProfile, ruleVersionPinned, ruleCRISocketVersion, ruleBindPort, ruleBindPortClash,
 		ruleBindPortCommon, ruleBindPortOnControlPlane}
 	kubernetesClusterRules = []func(*validator){ruleVersion, ruleClusterNameText, ruleEndpoint, ruleEndpointNode, ruleCertificatesDir, ruleTokenTTL, ruleTokenTTLLong,
-		ruleProxyMode, ruleProxyDeprecated, ruleProxyScheduler, ruleFeatureGate, ruleImageRepository, ruleCertSAN, ruleDryRun, rulePort, rulePortClash}
+		ruleProxyMode, ruleProxyDeprecated, ruleProxyScheduler, ruleFeatureGate, ruleImageRepository, ruleCertSAN, ruleDryRun}
 )
 
 // Rule: kubernetes.version is one that this muster knows.
@@ -438,32 +438,6 @@ func ruleBindPortOnControlPlane(v *validator, t Target) {
 	for _, at := range written {
 		if at.Known() {
 			v.errorf(at, "leave it out", "a worker runs no API server")
-		}
-	}
-}
-
-// Rule: the rendezvous's ports are ports that nothing of Kubernetes listens on.
-func rulePort(v *validator) {
-	for _, port := range []Value[int]{v.Spec.Rendezvous.Port, v.Spec.Rendezvous.RaftPort} {
-		if what := portMistake(port.V); port.Set && what != "" {
-			v.errorf(port.At, "write another port, usually 7443 or 7444", "%s", what)
-		}
-	}
-}
-
-// Rule: the rendezvous's two ports differ from each other and from the API server's.
-func rulePortClash(v *validator) {
-	r, bind := v.Spec.Rendezvous, v.Spec.Kubernetes.APIServer.BindPort
-	if r.Port.Set && r.RaftPort.Set && r.Port.V == r.RaftPort.V {
-		at := r.RaftPort.At
-		if !at.Known() {
-			at = r.Port.At
-		}
-		v.errorf(at, "write two different ports, usually 7443 and 7444", "port and raftPort are both %d", r.Port.V)
-	}
-	for _, port := range []Value[int]{r.Port, r.RaftPort} {
-		if port.Known() && !bind.Known() && port.V == bind.V {
-			v.errorf(port.At, "write another port, usually 7443 or 7444", "the API server listens on port %d", port.V)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 var (
 	systemScopeRules  = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy}
-	systemTargetRules = []func(*validator, Target){ruleNoProxyNetwork}
+	systemTargetRules = []func(*validator, Target){ruleFirewallManager, ruleNoProxyNetwork}
 )
 
 // sysctlKey is a key as sysctl.d has it: dots between names, and slashes inside a name that holds dots.
@@ -114,6 +114,14 @@ func nearestTimezone(name string) string {
 		return timezones[slices.Index(cities, city)]
 	}
 	return ""
+}
+
+// Rule: firewall: ports needs a firewall that the profile knows how to open.
+func ruleFirewallManager(v *validator, t Target) {
+	profile, known := v.facts.Profiles[t.Profile.V]
+	if known && t.System.Firewall.V == "ports" && profile.FirewallManager == "" {
+		v.errorf(t.System.Firewall.At, "write disabled or keep", "the profile %s of %s has no firewall that muster opens ports in", t.Profile.V, t.Name.V)
+	}
 }
 
 // validIP reports whether a text is an IP address without a zone.

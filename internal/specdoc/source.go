@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -78,11 +79,18 @@ func (s *source) readFile(project fs.FS, name string) error {
 	return nil
 }
 
-// areaTitle makes "Network" of validate_network.go; validate.go itself has the rules about every string.
+// acronyms are names of areas that are written in capitals.
+var acronyms = []string{"cni", "pxe"}
+
+// areaTitle makes "Network" of validate_network.go and "CNI" of validate_cni.go; validate.go itself has the rules about
+// every string.
 func areaTitle(name string) string {
 	_, word, found := strings.Cut(strings.TrimSuffix(path.Base(name), ".go"), "_")
 	if !found {
 		return "Every string"
+	}
+	if slices.Contains(acronyms, word) {
+		return strings.ToUpper(word)
 	}
 	return strings.ToUpper(word[:1]) + word[1:]
 }

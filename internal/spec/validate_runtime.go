@@ -1,0 +1,208 @@
+package spec
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	runtimeScopeRules  = []func(*validator, Scope){ruleRegistryMirror, ruleInsecureRegistry, ruleInsecureRegistryTwice, ruleRuntimeMapping, ruleRuntimeOwned}
+	runtimeTargetRules = []func(*validator, Target){ruleRuntimeOfProfile, ruleInsecureDockerHub}
+)
+
+// Rule: a registry mirror is an http or https URL without query, and for Docker without a path.
+func ruleRegistryMirror(v *validator, s Scope) {
+	check := func(mirrors List[Value[string]], paths bool) {
+		for _, mirror := range mirrors.Items {
+			v.checkURL(mirror)
+			u, err := url.Parse(mirror.V)
+			switch {
+			case err != nil || !mirror.Set:
+			case u.RawQuery != "":
+				v.errorf(mirror.At, "write it without ?...", "a mirror has no query")
+			case !paths && strings.Trim(u.Path, "/") != "":
+				v.errorf(mirror.At, "write "+u.Scheme+"://"+u.Host, "Docker takes no path in a mirror")
+			}
+		}
+	}
+	check(s.Docker.RegistryMirrors, false)
+	check(s.Containerd.RegistryMirrors, true)
+}
+
+var hostPort = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+
+// Rule: an insecure registry is HOST[:PORT], and for Docker it may be a network.
+func ruleInsecureRegistry(v *validator, s Scope) {
+	check := func(registries List[Value[string]], networks bool) {
+		for _, registry := range registries.Items {
+			if _, err := netip.ParsePrefix(registry.V); registry.Set && (!networks || err != nil) {
+				v.checkRegistry(registry)
+			}
+		}
+	}
+	check(s.Docker.InsecureRegistries, true)
+	check(s.Containerd.InsecureRegistries, false)
+}
+
+func (v *validator) checkRegistry(registry Value[string]) {
+	const example = "write HOST or HOST:PORT, such as registry.example.com:5000"
+	_, bare, scheme := strings.Cut(registry.V, "://")
+	bare = strings.Trim(withoutLogin(bare), "/")
+	switch {
+	case scheme && isRegistry(bare):
+		v.errorf(registry.At, "write "+bare, "a registry here has no scheme")
+	case scheme:
+		v.errorf(registry.At, example, "a registry here has no scheme")
+	case strings.Contains(registry.V, "@"):
+		v.errorf(registry.At, withoutTheLogin, "a registry here has no user or password")
+	case !isRegistry(registry.V):
+		v.errorf(registry.At, example, "%.70q is no registry", registry.V)
+	}
+}
+
+// isRegistry reports whether a text is HOST[:PORT].
+func isRegistry(text string) bool {
+	_, port, ported := strings.Cut(text, ":")
+	return hostPort.MatchString(text) && (!ported || validPort(port))
+}
+
+// Rule: a registry stands once in insecureRegistries.
+func ruleInsecureRegistryTwice(v *validator, s Scope) {
+	for _, list := range []List[Value[string]]{s.Docker.InsecureRegistries, s.Containerd.InsecureRegistries} {
+		seen := map[string]bool{}
+		for _, registry := range list.Items {
+			if registry.Set && seen[registry.V] {
+				v.errorf(registry.At, "keep one of the two", "the registry %s stands before it", registry.V)
+			}
+			seen[registry.V] = true
+		}
+	}
+}
+
+// Rule: docker.io does not stand in containerd.insecureRegistries beside registryMirrors, which say already how Docker Hub is
+// asked.
+func ruleInsecureDockerHub(v *validator, t Target) {
+	for _, registry := range t.Containerd.InsecureRegistries.Items {
+		if registry.V == "docker.io" && len(t.Containerd.RegistryMirrors.Items) > 0 {
+			v.errorf(registry.At, "leave it out; a mirror may have an http URL", "registryMirrors say how docker.io is asked")
+		}
+	}
+}
+
+// Rule: docker.daemon and containerd.config are mappings.
+func ruleRuntimeMapping(v *validator, s Scope) {
+	v.checkMapping(s.Docker.Daemon)
+	v.checkMapping(s.Containerd.Config)
+}
+
+// Rule: docker.daemon and containerd.config leave the mirrors to registryMirrors, the containerd version to the profile,
+// and the cgroup driver as the kubelet has it; containerd.config takes nothing away that muster writes into config.toml.
+func ruleRuntimeOwned(v *validator, s Scope) {
+	for _, owned := range []struct {
+		part    Free
+		key     string
+		instead string
+	}{
+		{s.Docker.Daemon, "registry-mirrors", "write docker.registryMirrors"},
+		{s.Docker.Daemon, "insecure-registries", "write docker.insecureRegistries"},
+		{s.Docker.Daemon, "exec-opts", "leave it out; the cgroup driver follows the kubelet's"},
+		{s.Docker.Daemon, "hosts", "leave it out; the socket is the service's"},
+		{s.Containerd.Config, "version", "leave it out; it follows from the profile"},
+	} {
+		if reached, _ := followPatch(owned.part.V, []string{owned.key}); len(reached) > 0 {
+			v.errorf(owned.part.At, owned.instead, "%s is set by muster", owned.key)
+		}
+	}
+	v.checkCRIConfig(s.Containerd.Config)
+}
+
+// criKey is a key that muster writes below the plugins of config.toml.
+type criKey struct {
+	plugin string
+	path   string
+	// instead is where the spec says what the key holds; a key without it may be written, but not taken away.
+	instead string
+}
+
+// criKeys are those of versions 2 and 3 of the file: which of them a machine gets follows from its profile, and a config
+// may stand where several profiles meet.
+var criKeys = slices.Concat(
+	criPlugin("io.containerd.grpc.v1.cri", runcKeys, registryKeys, []criKey{{path: "cni.bin_dir"}, {path: "cni.conf_dir"}, {path: "sandbox_image"}}),
+	criPlugin("io.containerd.cri.v1.runtime", runcKeys, []criKey{{path: "cni.bin_dirs"}, {path: "cni.conf_dir"}}),
+	criPlugin("io.containerd.cri.v1.images", registryKeys, []criKey{{path: "pinned_images.sandbox"}}),
+)
+
+var (
+	runcKeys = []criKey{
+		{path: "containerd.runtimes.runc.options.SystemdCgroup", instead: "leave it out; the cgroup driver follows the kubelet's"},
+		{path: "containerd.runtimes.runc.runtime_type"}, {path: "containerd.default_runtime_name"},
+	}
+	// containerd refuses to start with mirrors beside the config_path that muster writes.
+	registryKeys = []criKey{
+		{path: "registry.config_path", instead: "write containerd.registryMirrors"},
+		{path: "registry.mirrors", instead: "write containerd.registryMirrors"},
+	}
+)
+
+func criPlugin(name string, keys ...[]criKey) []criKey {
+	all := slices.Concat(keys...)
+	for i := range all {
+		all[i].plugin = name
+	}
+	return all
+}
+
+// checkCRIConfig refuses a patch of config.toml that sets what the spec's own fields say, or removes what muster writes: a
+// null takes away all that is below it, and so does a value in the place of a mapping.
+func (v *validator) checkCRIConfig(config Free) {
+	for _, key := range criKeys {
+		path := append([]string{"plugins", key.plugin}, strings.Split(key.path, ".")...)
+		reached, value := followPatch(config.V, path)
+		name := strings.Join(reached, ".")
+		switch {
+		case len(reached) == 0:
+		case len(reached) < len(path):
+			v.errorf(config.At, "write keys below it, or leave it out", "%s takes away what muster writes below it", name)
+		case key.instead != "":
+			v.errorf(config.At, key.instead, "%s is set by muster", name)
+		case value == nil:
+			v.errorf(config.At, "write a value, or leave it out", "%s takes away what muster writes there", name)
+		}
+	}
+}
+
+// followPatch follows a path into a merge patch, down to its end or to what is no mapping and so takes the place of all
+// below it. Nothing is reached where the patch leaves the path alone.
+func followPatch(patch any, path []string) (reached []string, value any) {
+	for i, key := range path {
+		level, mapping := patch.(map[string]any)
+		if !mapping {
+			return path[:i], patch
+		}
+		inner, there := level[key]
+		if !there {
+			return nil, nil
+		}
+		patch = inner
+	}
+	return path, patch
+}
+
+// Rule: the block of a runtime belongs to a profile that uses it.
+func ruleRuntimeOfProfile(v *validator, t Target) {
+	profile, known := v.facts.Profiles[t.Profile.V]
+	if !known {
+		return
+	}
+	for _, block := range []struct {
+		runtime string
+		At
+	}{{"docker", t.Docker.At}, {"containerd", t.Containerd.At}} {
+		if block.Known() && profile.Runtime != block.runtime {
+			v.errorf(block.At, "write "+profile.Runtime+", or take another profile", "the profile %s of %s uses %s", t.Profile.V, t.Name.V, profile.Runtime)
+		}
+	}
+}
