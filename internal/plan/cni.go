@@ -11,8 +11,8 @@ import (
 	"muster/internal/yamltext"
 )
 
-// cni writes the pod network's manifests on control planes (S19); the machine that ran kubeadm init applies them.
-func (m *machine) cni() {
+// planCNI writes the pod network's manifests on control planes (S19); the machine that ran kubeadm init applies them.
+func (m *machine) planCNI() {
 	var files []string
 	if m.IsControlPlane() {
 		if f := m.Cluster.Spec.CNI.Flannel; f.Version.Set {
@@ -20,7 +20,7 @@ func (m *machine) cni() {
 			if err != nil {
 				m.problems.Errorf(f.At, "", "flannel's manifest cannot be written: %v", err)
 			}
-			files = append(files, m.manifest("flannel.yaml", text, "", f.At))
+			files = append(files, m.addManifest("flannel.yaml", text, "", f.At))
 		}
 		for i, v := range m.Cluster.Spec.CNI.Manifests.Items {
 			text, err := m.ReadFile(v.V)
@@ -28,7 +28,7 @@ func (m *machine) cni() {
 				m.problems.Errorf(v.At, "name a file beside the spec", "the manifest cannot be read: %v", err)
 				continue
 			}
-			files = append(files, m.manifest(fmt.Sprintf("%02d-%s", i, path.Base(v.V)), text, v.V, v.At))
+			files = append(files, m.addManifest(fmt.Sprintf("%02d-%s", i, path.Base(v.V)), text, v.V, v.At))
 		}
 	}
 	m.conf.setList("MANIFESTS", files)
@@ -44,10 +44,10 @@ func (m *machine) cni() {
 	m.conf.set("NGINX_IMAGE", image)
 }
 
-// manifest adds a manifest; source names the file beside the spec that it was read from.
-func (m *machine) manifest(name string, text []byte, source string, at At) string {
+// addManifest adds a manifest; source names the file beside the spec that it was read from.
+func (m *machine) addManifest(name string, text []byte, source string, at At) string {
 	file := path.Join(manifests, name)
-	m.file(node.File{Path: file, Mode: 0o644, Contents: text, Source: source, At: at})
+	m.addFile(node.File{Path: file, Mode: 0o644, Contents: text, Source: source, At: at})
 	return file
 }
 

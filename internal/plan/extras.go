@@ -12,22 +12,22 @@ import (
 	"muster/internal/node"
 )
 
-// profileExtras adds the files and units that the operating system makes necessary.
-func (m *machine) profileExtras() {
+// addProfileExtras adds the files and units that the operating system makes necessary.
+func (m *machine) addProfileExtras() {
 	for _, f := range m.profile.Files.Items {
-		m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Contents: []byte(f.Contents.V)})
+		m.addFile(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Contents: []byte(f.Contents.V)})
 	}
 	for _, u := range m.profile.Units.Items {
 		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: enabled(u.Enabled.Set, u.Enabled.V)}
 		for _, d := range u.DropIns.Items {
 			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
 		}
-		m.unit(unit)
+		m.addUnit(unit)
 	}
 }
 
-// unit adds a unit, or lays it over one of the same name that is there already.
-func (m *machine) unit(u node.Unit) {
+// addUnit adds a unit, or lays it over one of the same name that is there already.
+func (m *machine) addUnit(u node.Unit) {
 	for i := range m.config.Units {
 		known := &m.config.Units[i]
 		if known.Name != u.Name {
@@ -47,15 +47,15 @@ func (m *machine) unit(u node.Unit) {
 	m.config.Units = append(m.config.Units, u)
 }
 
-// extraFiles adds the spec's own files: those whose contents are here into the document, those with a URL to what the
+// addExtraFiles adds the spec's own files: those whose contents are here into the document, those with a URL to what the
 // machine fetches.
-func (m *machine) extraFiles() {
+func (m *machine) addExtraFiles() {
 	var paths, urls, digests, modes, owners []string
 	for _, f := range m.Files.Items {
 		owner, group, _ := strings.Cut(f.Owner.V, ":")
 		switch {
 		case isURL(f.Source.V):
-			if m.taken(f.Path.V, f.Path.At) {
+			if m.refuseTaken(f.Path.V, f.Path.At) {
 				continue
 			}
 			paths, urls, digests = append(paths, f.Path.V), append(urls, f.Source.V), append(digests, f.SHA256.V)
@@ -69,9 +69,9 @@ func (m *machine) extraFiles() {
 			if sum := sha256.Sum256(data); f.SHA256.Set && hex.EncodeToString(sum[:]) != f.SHA256.V {
 				m.problems.Errorf(f.SHA256.At, "write "+hex.EncodeToString(sum[:])+", if the file is the one you mean", "%s has another digest", f.Source.V)
 			}
-			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, Source: f.Source.V, At: f.Path.At})
+			m.addFile(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, Source: f.Source.V, At: f.Path.At})
 		default:
-			m.file(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: []byte(f.Contents.V), At: f.Path.At})
+			m.addFile(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: []byte(f.Contents.V), At: f.Path.At})
 		}
 	}
 	for _, l := range []struct {
@@ -117,8 +117,8 @@ func enabled(set, value bool) *bool {
 	return &value
 }
 
-// extraUnits adds the spec's own units.
-func (m *machine) extraUnits() {
+// addExtraUnits adds the spec's own units.
+func (m *machine) addExtraUnits() {
 	for _, u := range m.Units.Items {
 		// cloud-init's commands enable units before any package is there: a unit that is not would end them, and with
 		// them the whole first boot.
@@ -130,12 +130,12 @@ func (m *machine) extraUnits() {
 		for _, d := range u.DropIns.Items {
 			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
 		}
-		m.unit(unit)
+		m.addUnit(unit)
 	}
 }
 
-// commands notes the commands around kubeadm.
-func (m *machine) commands() {
+// planCommands notes the commands around kubeadm.
+func (m *machine) planCommands() {
 	m.conf.setList("COMMANDS_BEFORE", decode.Strings(m.Commands.Before))
 	m.conf.setList("COMMANDS_AFTER", decode.Strings(m.Commands.After))
 }

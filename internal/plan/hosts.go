@@ -80,8 +80,11 @@ func (m *machine) isFirst() bool {
 	return m.Node != nil && m.Node.Name.V == m.names.controlPlanes[0].Name.V
 }
 
-// hosts writes /etc/hosts (S5): the localhost lines that every distribution has, then the cluster's machines.
-func (m *machine) hosts() {
+// planHosts writes /etc/hosts (S5): the localhost lines that every distribution has, then the cluster's machines.
+func (m *machine) planHosts() {
+	if len(m.names.nodes) > MaxHosts {
+		m.problems.Noticef(m.Cluster.Spec.Nodes.At, "with more than %d nodes /etc/hosts names the control planes and the machine itself only", MaxHosts)
+	}
 	var b strings.Builder
 	b.WriteString("127.0.0.1 localhost localhost.localdomain\n::1 localhost localhost.localdomain ip6-localhost ip6-loopback\n")
 	b.WriteString("fe00::0 ip6-localnet\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n\n")
@@ -95,7 +98,7 @@ func (m *machine) hosts() {
 			fmt.Fprintln(&b, n.Address.V, m.names.endpointHost)
 		}
 	}
-	m.text("/etc/hosts", b.String(), m.Cluster.Spec.Nodes.At)
+	m.addText("/etc/hosts", b.String(), m.Cluster.Spec.Nodes.At)
 }
 
 // knownNodes are the nodes that the machine's /etc/hosts names.
@@ -103,7 +106,6 @@ func (m *machine) knownNodes() []*spec.Node {
 	if len(m.names.nodes) <= MaxHosts {
 		return m.names.nodes
 	}
-	m.problems.Noticef(m.Cluster.Spec.Nodes.At, "with more than %d nodes /etc/hosts names the control planes and the machine itself only", MaxHosts)
 	if m.Node == nil || m.IsControlPlane() {
 		return m.names.controlPlanes
 	}

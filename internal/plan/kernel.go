@@ -12,36 +12,36 @@ import (
 	"muster/templates"
 )
 
-// kernel writes what the kernel needs at every boot: modules first, settings after them (S7, S8, S9). systemd orders
+// planKernel writes what the kernel needs at every boot: modules first, settings after them (S7, S8, S9). systemd orders
 // modules-load.d before sysctl.d by itself.
-func (m *machine) kernel() {
+func (m *machine) planKernel() {
 	modules := decode.Strings(m.profile.Modules)
 	for _, v := range m.System.Modules.Items {
 		if !slices.Contains(modules, v.V) {
 			modules = append(modules, v.V)
 		}
 	}
-	m.text(modulesFile, strings.Join(modules, "\n")+"\n", m.System.Modules.At)
+	m.addText(modulesFile, strings.Join(modules, "\n")+"\n", m.System.Modules.At)
 	m.conf.setList("MODULES", modules)
-	m.ipvs()
-	m.sysctl()
+	m.planIPVS()
+	m.planSysctl()
 }
 
-// ipvs puts the modules script where the profile wants it, if services are carried by ipvs.
-func (m *machine) ipvs() {
+// planIPVS puts the modules script where the profile wants it, if services are carried by ipvs.
+func (m *machine) planIPVS() {
 	proxy := m.Cluster.Spec.Kubernetes.Proxy
 	m.conf.setBool("IPVS", m.usesIPVS())
 	if m.usesIPVS() {
 		m.conf.set("IPVS_SCRIPT", m.profile.Paths.IPVSModules.V)
-		m.file(node.File{Path: m.profile.Paths.IPVSModules.V, Mode: 0o755, Contents: templates.IPVSModules(), Template: "scripts/ipvs.modules", At: proxy.Mode.At})
+		m.addFile(node.File{Path: m.profile.Paths.IPVSModules.V, Mode: 0o755, Contents: templates.IPVSModules(), Template: "scripts/ipvs.modules", At: proxy.Mode.At})
 	}
 }
 
 func (m *machine) usesIPVS() bool { return m.Cluster.Spec.Kubernetes.Proxy.Mode.V == "ipvs" }
 
-// sysctl writes the profile's settings with the spec's over them, sorted, so that a machine's file does not depend on
+// planSysctl writes the profile's settings with the spec's over them, sorted, so that a machine's file does not depend on
 // who said what first.
-func (m *machine) sysctl() {
+func (m *machine) planSysctl() {
 	settings := map[string]string{}
 	for _, e := range m.profile.Sysctl.Entries {
 		settings[e.Key] = e.Value.V
@@ -53,7 +53,7 @@ func (m *machine) sysctl() {
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&b, "%s = %s\n", key, settings[key])
 	}
-	m.text(sysctlFile, b.String(), m.System.Sysctl.At)
+	m.addText(sysctlFile, b.String(), m.System.Sysctl.At)
 	m.conf.set("SYSCTL_FILE", sysctlFile)
 }
 

@@ -19,28 +19,28 @@ import (
 // object is one YAML object of kubeadm's configuration.
 type object = map[string]any
 
-// kubelet writes the file that kubeadm's drop-in for the kubelet reads (S14). Only KUBELET_EXTRA_ARGS has an effect;
+// planKubelet writes the file that kubeadm's drop-in for the kubelet reads (S14). Only KUBELET_EXTRA_ARGS has an effect;
 // the tutorial's two lines stay beside it for people who look for them.
-func (m *machine) kubelet() {
+func (m *machine) planKubelet() {
 	args, cgroup := "", ""
 	if m.version.KubeletFlagSetsCgroupDriver() {
 		args, cgroup = "--cgroup-driver=systemd", "KUBELET_CGROUP_ARGS=\"--cgroup-driver=systemd\"\n"
 	}
 	text := fmt.Sprintf("KUBELET_EXTRA_ARGS=%q\n%sKUBE_PROXY_MODE=%q\n", args, cgroup, m.Cluster.Spec.Kubernetes.Proxy.Mode.V)
-	m.text(m.profile.Paths.KubeletEnvironment.V, text, m.Kubernetes.Kubelet.At)
+	m.addText(m.profile.Paths.KubeletEnvironment.V, text, m.Kubernetes.Kubelet.At)
 }
 
-// kubeadm writes kubeadm's documents (S15, S16, S18): every machine can join, a control plane can also be the first.
-func (m *machine) kubeadm() {
+// planKubeadm writes kubeadm's documents (S15, S16, S18): every machine can join, a control plane can also be the first.
+func (m *machine) planKubeadm() {
 	m.conf.set("KUBEADM_JOIN", joinFile)
 	if dir := m.Cluster.Spec.Kubernetes.CertificatesDir.V; dir != spec.DefaultCertificatesDir {
 		m.conf.set("CERTIFICATES_DIR", dir)
 	}
-	m.document(joinFile, m.joinConfiguration())
+	m.addDocument(joinFile, m.joinConfiguration())
 	init := ""
 	if m.IsControlPlane() {
 		init = initFile
-		m.document(initFile, m.initConfiguration(), m.clusterConfiguration(), m.kubeletConfiguration(), m.proxyConfiguration())
+		m.addDocument(initFile, m.initConfiguration(), m.clusterConfiguration(), m.kubeletConfiguration(), m.proxyConfiguration())
 	}
 	m.conf.set("KUBEADM_INIT", init)
 	var flags []string
@@ -51,8 +51,8 @@ func (m *machine) kubeadm() {
 	m.conf.setList("KUBEADM_FLAGS", flags)
 }
 
-// document writes kubeadm objects as one file, with the spec's patches over them.
-func (m *machine) document(path string, objects ...object) {
+// addDocument writes kubeadm objects as one file, with the spec's patches over them.
+func (m *machine) addDocument(path string, objects ...object) {
 	var all []any
 	for _, o := range objects {
 		patched := any(o)
@@ -66,7 +66,7 @@ func (m *machine) document(path string, objects ...object) {
 		m.problems.Errorf(m.Kubernetes.Patches.At, "", "%s cannot be written: %v", path, err)
 		return
 	}
-	m.file(node.File{Path: path, Mode: 0o600, Contents: text, At: m.Cluster.Spec.Kubernetes.At})
+	m.addFile(node.File{Path: path, Mode: 0o600, Contents: text, At: m.Cluster.Spec.Kubernetes.At})
 }
 
 func (m *machine) kubeadmObject(kind string) object {
@@ -79,7 +79,7 @@ func (m *machine) initConfiguration() object {
 	o["bootstrapTokens"] = []any{object{"ttl": k.BootstrapToken.TTL.V, "description": templates.InitTokenDescription}}
 	o["nodeRegistration"] = m.nodeRegistration()
 	o["localAPIEndpoint"] = m.localAPIEndpoint()
-	m.dryRun(o)
+	m.setDryRun(o)
 	return o
 }
 
@@ -94,11 +94,11 @@ func (m *machine) joinConfiguration() object {
 	if dir := m.Cluster.Spec.Kubernetes.CertificatesDir.V; dir != spec.DefaultCertificatesDir {
 		o["caCertPath"] = dir + "/ca.crt" // where the kubelet's configuration looks for it
 	}
-	m.dryRun(o)
+	m.setDryRun(o)
 	return o
 }
 
-func (m *machine) dryRun(o object) {
+func (m *machine) setDryRun(o object) {
 	if m.Cluster.Spec.Kubernetes.DryRun.V && m.version.DryRunInConfig() {
 		o["dryRun"] = true
 	}

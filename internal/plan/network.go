@@ -9,8 +9,8 @@ import (
 	"muster/internal/spec"
 )
 
-// network plans the static network; without a network block the machine asks DHCP.
-func (m *machine) network() {
+// planNetwork plans the static network; without a network block the machine asks DHCP.
+func (m *machine) planNetwork() {
 	n := m.Network
 	if !n.Known() || m.Node == nil {
 		return

@@ -19,8 +19,8 @@ type repository struct {
 
 type gpgKey struct{ url, fingerprint, file string }
 
-// packages writes the package sources (S12) and notes what is installed from them (S9, S11, S13).
-func (m *machine) packages() {
+// planPackages writes the package sources (S12) and notes what is installed from them (S9, S11, S13).
+func (m *machine) planPackages() {
 	p := m.profile.Packages
 	if m.Packages.Preinstalled.V {
 		m.noteKeys(nil)
@@ -39,9 +39,9 @@ func (m *machine) packages() {
 	m.notePackages(true)
 	switch p.Manager.V {
 	case "apt":
-		m.aptSources(repositories)
+		m.addAptSources(repositories)
 	case "yum":
-		m.yumSources(repositories)
+		m.addYumSources(repositories)
 	}
 }
 
@@ -128,8 +128,8 @@ func (m *machine) key(i int, name, url, fingerprint string) gpgKey {
 	return gpgKey{url: url, fingerprint: fingerprint, file: path.Join(folder, fmt.Sprintf("muster-%s-%d.asc", name, i))}
 }
 
-// aptSources writes one file a source in apt's one-line form.
-func (m *machine) aptSources(repositories []repository) {
+// addAptSources writes one file a source in apt's one-line form.
+func (m *machine) addAptSources(repositories []repository) {
 	for _, r := range repositories {
 		option := "trusted=yes"
 		if m.Packages.GPGCheck.V {
@@ -140,12 +140,12 @@ func (m *machine) aptSources(repositories []repository) {
 			suite = "/"
 		}
 		line := strings.TrimRight(fmt.Sprintf("deb [%s] %s %s %s", option, r.url, suite, strings.Join(r.components, " ")), " ")
-		m.text("/etc/apt/sources.list.d/"+r.file+".list", line+"\n", r.at)
+		m.addText("/etc/apt/sources.list.d/"+r.file+".list", line+"\n", r.at)
 	}
 }
 
-// yumSources writes the sources, those of one file together; several keys stand on one logical line.
-func (m *machine) yumSources(repositories []repository) {
+// addYumSources writes the sources, those of one file together; several keys stand on one logical line.
+func (m *machine) addYumSources(repositories []repository) {
 	var order []string
 	texts := map[string]string{}
 	for _, r := range repositories {
@@ -166,7 +166,7 @@ func (m *machine) yumSources(repositories []repository) {
 		texts[r.file] += text
 	}
 	for _, file := range order {
-		m.text("/etc/yum.repos.d/"+file+".repo", texts[file], m.Packages.At)
+		m.addText("/etc/yum.repos.d/"+file+".repo", texts[file], m.Packages.At)
 	}
 }
 
@@ -178,8 +178,8 @@ func keyFiles(r repository) []string {
 	return out
 }
 
-// binaries notes the programs that are fetched in place of packages (S13), each with its digest, for the machine's architecture.
-func (m *machine) binaries() {
+// planBinaries notes the programs that are fetched in place of packages (S13), each with its digest, for the machine's architecture.
+func (m *machine) planBinaries() {
 	m.conf.set("BIN_DIR", m.profile.Paths.Bin.V)
 	var paths, extract, urls, digests []string
 	pinned, known := m.profile.Binaries.Get(m.version.String())
@@ -213,8 +213,8 @@ func (m *machine) binaries() {
 	m.conf.setList("BINARY_SHA256", digests)
 }
 
-// images notes the archives that are loaded before kubeadm runs (S19).
-func (m *machine) images() {
+// planImages notes the archives that are loaded before kubeadm runs (S19).
+func (m *machine) planImages() {
 	var paths, urls, digests []string
 	for _, a := range m.Images.Preload.Items {
 		paths, urls, digests = append(paths, a.Path.V), append(urls, a.URL.V), append(digests, a.SHA256.V)

@@ -137,38 +137,39 @@ func (m *machine) build() node.Config {
 		m.config.Hostname = m.Name.V
 	}
 	m.conf = m.identity()
-	m.hosts()
-	m.kernel()
-	m.system()
-	m.network()
-	m.packages()
-	m.binaries()
-	m.runtime()
-	m.kubelet()
-	m.kubeadm()
-	m.rendezvous()
-	m.cni()
-	m.images()
-	m.users()
-	m.profileExtras()
-	m.extraFiles()
-	m.extraUnits()
-	m.commands()
-	m.scripts()
-	m.file(node.File{Path: confFile, Mode: 0o600, Contents: m.conf.bytes()})
+	m.planHosts()
+	m.planKernel()
+	m.planSystem()
+	m.planNetwork()
+	m.planPackages()
+	m.planBinaries()
+	m.planRuntime()
+	m.planKubelet()
+	m.planKubeadm()
+	m.planRendezvous()
+	m.planCNI()
+	m.planImages()
+	m.addUsers()
+	m.addProfileExtras()
+	m.addExtraFiles()
+	m.addExtraUnits()
+	m.planCommands()
+	m.planScripts()
+	m.addFile(node.File{Path: confFile, Mode: 0o600, Contents: m.conf.bytes()})
 	return m.config
 }
 
-// file adds a file to the machine, unless its path is taken.
-func (m *machine) file(f node.File) {
-	if !m.taken(f.Path, f.At) {
+// addFile adds a file to the machine, unless its path is taken.
+func (m *machine) addFile(f node.File) {
+	if !m.refuseTaken(f.Path, f.At) {
 		m.config.Files = append(m.config.Files, f)
 	}
 }
 
-// taken reports whether a path has an author already: it can have only one. A spec's file where muster or the profile puts
-// one is a problem at the spec's line, whichever was planned first, and the same problem on all machines that it is for.
-func (m *machine) taken(path string, at problem.At) bool {
+// refuseTaken reports whether a path has an author already: it can have only one. A spec's file where muster or the
+// profile puts one is a problem at the spec's line, whichever was planned first, and the same problem on all machines that
+// it is for.
+func (m *machine) refuseTaken(path string, at problem.At) bool {
 	i := slices.IndexFunc(m.config.Files, func(known node.File) bool { return known.Path == path })
 	if i < 0 && path != m.programPath() {
 		return false
@@ -180,7 +181,7 @@ func (m *machine) taken(path string, at problem.At) bool {
 	return true
 }
 
-// text adds a readable file with the usual mode.
-func (m *machine) text(path, contents string, at problem.At) {
-	m.file(node.File{Path: path, Mode: 0o644, Contents: []byte(contents), At: at})
+// addText adds a readable file with the usual mode.
+func (m *machine) addText(path, contents string, at problem.At) {
+	m.addFile(node.File{Path: path, Mode: 0o644, Contents: []byte(contents), At: at})
 }

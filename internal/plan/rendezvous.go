@@ -53,30 +53,30 @@ func FromSecrets(path string, line []byte) bool {
 // notBefore is the setting that no honest clock is before.
 const notBefore = "NOT_BEFORE"
 
-// rendezvous gives the machine its credential (S18, S20): control planes serve the rendezvous and are known by a
+// planRendezvous gives the machine its credential (S18, S20): control planes serve the rendezvous and are known by a
 // certificate, workers ask it with a grant. No honest clock is before the time at which the secrets were made. A dry run of kubeadm founds nothing that could be joined.
-func (m *machine) rendezvous() {
+func (m *machine) planRendezvous() {
 	m.conf.set(notBefore, strconv.FormatInt(m.Rendezvous.Secrets.Created().Unix(), 10))
 	if m.Cluster.Spec.Kubernetes.DryRun.V {
 		return
 	}
-	m.text(caFile, string(m.authority.Certificate()), m.Cluster.Spec.Rendezvous.At)
-	give := m.asker
+	m.addText(caFile, string(m.authority.Certificate()), m.Cluster.Spec.Rendezvous.At)
+	add := m.addRendezvousClient
 	if m.IsControlPlane() {
-		give = m.member
+		add = m.addRendezvousServer
 	}
-	if err := give(); err != nil {
+	if err := add(); err != nil {
 		m.problems.Errorf(m.Name.At, "", "no credential can be made for %s: %v", m.Name.V, err)
 	}
 }
 
-// asker is a worker, or a pool of them.
-func (m *machine) asker() error {
+// addRendezvousClient adds what a worker, or a pool of them, asks the rendezvous with: its grant and the servers.
+func (m *machine) addRendezvousClient() error {
 	grant, err := m.grant()
 	if err != nil {
 		return err
 	}
-	m.file(node.File{Path: grantFile, Mode: 0o600, Contents: fmt.Appendf(nil, "header = \"Authorization: Bearer %s\"\n", grant.Reveal()), Secret: true})
+	m.addFile(node.File{Path: grantFile, Mode: 0o600, Contents: fmt.Appendf(nil, "header = \"Authorization: Bearer %s\"\n", grant.Reveal()), Secret: true})
 	m.conf.setList("CURL_ARGS", decode.Strings(m.profile.CurlArgs))
 	var servers []string
 	for _, n := range m.names.controlPlanes {
@@ -97,8 +97,9 @@ func (m *machine) grant() (credential.Secret, error) {
 	return m.authority.PoolGrant(m.Name.V, m.Pool.MaxNodes.V, until)
 }
 
-// member is a control plane.
-func (m *machine) member() error {
+// addRendezvousServer adds what a control plane serves the rendezvous with: its certificate and key, the program's
+// configuration and the program.
+func (m *machine) addRendezvousServer() error {
 	address, err := netip.ParseAddr(m.Node.Address.V)
 	if err != nil {
 		return err
@@ -111,10 +112,10 @@ func (m *machine) member() error {
 	if err != nil {
 		return err
 	}
-	m.text(certificateFile, string(pair.Certificate), m.Name.At)
-	m.file(node.File{Path: keyFile, Mode: 0o600, Contents: pair.Key.Reveal(), Secret: true})
-	m.text(config.Path, string(text)+"\n", m.Cluster.Spec.Rendezvous.At)
-	return m.deliver()
+	m.addText(certificateFile, string(pair.Certificate), m.Name.At)
+	m.addFile(node.File{Path: keyFile, Mode: 0o600, Contents: pair.Key.Reveal(), Secret: true})
+	m.addText(config.Path, string(text)+"\n", m.Cluster.Spec.Rendezvous.At)
+	return m.deliverProgram()
 }
 
 // rendezvousConfig leaves out what the program takes by itself.
@@ -154,8 +155,8 @@ func (m *machine) programPath() string {
 // MediumProgram is the path of the rendezvous, compressed with gzip, on the boot medium.
 func MediumProgram(architecture string) string { return "muster/rendezvous-" + architecture + ".gz" }
 
-// deliver brings the program to the machine in the way that the spec says.
-func (m *machine) deliver() error {
+// deliverProgram brings the program to the machine in the way that the spec says.
+func (m *machine) deliverProgram() error {
 	r := m.Cluster.Spec.Rendezvous
 	if r.Delivery.V == "url" {
 		m.conf.set("RENDEZVOUS_PROGRAM", m.programPath())

@@ -12,20 +12,20 @@ import (
 	"muster/internal/problem"
 )
 
-// runtime writes the container runtime's configuration (S11). The cgroup driver is systemd on both sides: here and in the
+// planRuntime writes the container runtime's configuration (S11). The cgroup driver is systemd on both sides: here and in the
 // kubelet's configuration.
-func (m *machine) runtime() {
+func (m *machine) planRuntime() {
 	m.conf.set("RUNTIME", m.profile.Runtime.V)
 	m.conf.set("RUNTIME_SERVICE", m.profile.RuntimeService.V)
 	m.conf.set("CRI_SOCKET", m.criSocket())
 	switch m.profile.Runtime.V {
 	case "docker":
-		m.docker()
+		m.planDocker()
 	case "containerd":
-		m.containerd()
+		m.planContainerd()
 	}
 	if strings.HasPrefix(m.criSocket(), "unix://") {
-		m.text("/etc/crictl.yaml", fmt.Sprintf("runtime-endpoint: %s\nimage-endpoint: %[1]s\n", m.criSocket()), m.Kubernetes.CRISocket.At)
+		m.addText("/etc/crictl.yaml", fmt.Sprintf("runtime-endpoint: %s\nimage-endpoint: %[1]s\n", m.criSocket()), m.Kubernetes.CRISocket.At)
 	}
 }
 
@@ -36,8 +36,8 @@ func (m *machine) criSocket() string {
 	return m.version.DefaultCRISocket(m.profile.Runtime.V)
 }
 
-// docker writes daemon.json.
-func (m *machine) docker() {
+// planDocker writes daemon.json.
+func (m *machine) planDocker() {
 	daemon := map[string]any{
 		"exec-opts":      []any{"native.cgroupdriver=systemd"},
 		"log-driver":     "json-file",
@@ -62,12 +62,12 @@ func (m *machine) docker() {
 		m.problems.Errorf(m.Docker.Daemon.At, "", "daemon.json cannot be written: %v", err)
 		return
 	}
-	m.text("/etc/docker/daemon.json", b.String(), m.Docker.At)
+	m.addText("/etc/docker/daemon.json", b.String(), m.Docker.At)
 }
 
-// containerd writes the whole config.toml, since packages ship one with the CRI plugin switched off, and a hosts.toml for
+// planContainerd writes the whole config.toml, since packages ship one with the CRI plugin switched off, and a hosts.toml for
 // each registry that the spec says something about.
-func (m *machine) containerd() {
+func (m *machine) planContainerd() {
 	config := any(m.containerdConfig())
 	if m.Containerd.Config.Set {
 		config = decode.Patch(config, m.Containerd.Config.V)
@@ -77,12 +77,12 @@ func (m *machine) containerd() {
 		m.problems.Errorf(m.Containerd.Config.At, "write what TOML can hold: no nulls in lists, one type in a list", "config.toml cannot be written: %v", err)
 		return
 	}
-	m.text("/etc/containerd/config.toml", string(text), m.Containerd.At)
+	m.addText("/etc/containerd/config.toml", string(text), m.Containerd.At)
 	if mirrors := decode.Strings(m.Containerd.RegistryMirrors); len(mirrors) > 0 {
-		m.registryHosts("docker.io", "https://registry-1.docker.io", mirrors, false, m.Containerd.RegistryMirrors.At)
+		m.addRegistryHosts("docker.io", "https://registry-1.docker.io", mirrors, false, m.Containerd.RegistryMirrors.At)
 	}
 	for _, r := range m.Containerd.InsecureRegistries.Items {
-		m.registryHosts(r.V, "https://"+r.V, []string{"https://" + r.V, "http://" + r.V}, true, r.At)
+		m.addRegistryHosts(r.V, "https://"+r.V, []string{"https://" + r.V, "http://" + r.V}, true, r.At)
 	}
 }
 
@@ -119,9 +119,9 @@ func (m *machine) imageRepository() string {
 	return m.version.DefaultImageRepository()
 }
 
-// registryHosts writes the hosts.toml of one registry by hand: containerd asks the hosts in the file's order, which a
+// addRegistryHosts writes the hosts.toml of one registry by hand: containerd asks the hosts in the file's order, which a
 // TOML encoder's sorted keys would lose. The validator lets only URLs and host names through.
-func (m *machine) registryHosts(registry, server string, hosts []string, insecure bool, at problem.At) {
+func (m *machine) addRegistryHosts(registry, server string, hosts []string, insecure bool, at problem.At) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server = %q\n", server)
 	for _, h := range hosts {
@@ -130,5 +130,5 @@ func (m *machine) registryHosts(registry, server string, hosts []string, insecur
 			b.WriteString("  skip_verify = true\n")
 		}
 	}
-	m.text("/etc/containerd/certs.d/"+registry+"/hosts.toml", b.String(), at)
+	m.addText("/etc/containerd/certs.d/"+registry+"/hosts.toml", b.String(), at)
 }

@@ -9,9 +9,9 @@ import (
 	"muster/templates"
 )
 
-// scripts puts the first-boot work on the machine: one script with the steps that this machine needs, and the units that
+// planScripts puts the first-boot work on the machine: one script with the steps that this machine needs, and the units that
 // start it. The script holds no values; those stand in node.conf.
-func (m *machine) scripts() {
+func (m *machine) planScripts() {
 	var steps []templates.Step
 	conditions := m.conditions()
 	for _, s := range templates.Steps {
@@ -23,14 +23,14 @@ func (m *machine) scripts() {
 	if err != nil {
 		m.problems.Errorf(m.At, "", "the script cannot be put together: %v", err)
 	}
-	m.file(node.File{Path: m.scriptPath(), Mode: 0o755, Contents: script, Template: "scripts"})
+	m.addFile(node.File{Path: m.scriptPath(), Mode: 0o755, Contents: script, Template: "scripts"})
 	units, err := templates.Units(m.profile.Paths.Scripts.V, m.programPath())
 	if err != nil {
 		m.problems.Errorf(m.At, "name a plain path in the profile", "the units cannot be written: %v", err)
 	}
 	for _, u := range units {
 		// The target brings the others.
-		m.unit(node.Unit{Name: u.Name, Contents: u.Contents, Enabled: enabled(u.Name == templates.Target, true)})
+		m.addUnit(node.Unit{Name: u.Name, Contents: u.Contents, Enabled: enabled(u.Name == templates.Target, true)})
 	}
 }
 

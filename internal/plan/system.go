@@ -9,8 +9,8 @@ import (
 	"muster/internal/node"
 )
 
-// system notes what the scripts set up in the operating system (S3, S4, S6) and writes what files can say.
-func (m *machine) system() {
+// planSystem notes what the scripts set up in the operating system (S3, S4, S6) and writes what files can say.
+func (m *machine) planSystem() {
 	selinux := or(m.System.SELinux, m.profile.Defaults.SELinux)
 	m.conf.set("SELINUX", selinux.V)
 	switch m.firewall() {
@@ -23,8 +23,8 @@ func (m *machine) system() {
 	}
 	m.conf.set("TIMEZONE", m.System.Timezone.V)
 	m.conf.set("TIME_SERVICE", m.profile.Time.Service.V)
-	m.ntp()
-	m.proxy()
+	m.planNTP()
+	m.planProxy()
 }
 
 // firewall is what happens to the firewall: disabled, ports or keep.
@@ -50,8 +50,8 @@ func (m *machine) firewallPorts() []string {
 	return ports
 }
 
-// ntp names the time servers in the file that the system's time service reads.
-func (m *machine) ntp() {
+// planNTP names the time servers in the file that the system's time service reads.
+func (m *machine) planNTP() {
 	servers := decode.Strings(m.System.NTP.Servers)
 	if len(servers) == 0 {
 		return
@@ -67,11 +67,11 @@ func (m *machine) ntp() {
 		text += "driftfile /var/lib/chrony/drift\nmakestep 1.0 3\nrtcsync\n"
 	}
 	m.conf.set("TIME_CONFIG", m.profile.Time.Config.V)
-	m.text(m.profile.Time.Config.V, text, m.System.NTP.Servers.At)
+	m.addText(m.profile.Time.Config.V, text, m.System.NTP.Servers.At)
 }
 
-// proxy gives the HTTP proxy to the scripts and to the runtime, which pulls the images.
-func (m *machine) proxy() {
+// planProxy gives the HTTP proxy to the scripts and to the runtime, which pulls the images.
+func (m *machine) planProxy() {
 	p := m.System.Proxy
 	m.conf.set("HTTP_PROXY", p.HTTP.V)
 	m.conf.set("HTTPS_PROXY", p.HTTPS.V)

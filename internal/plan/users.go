@@ -5,8 +5,8 @@ import (
 	"muster/internal/node"
 )
 
-// users plans who may log in; sudo rules are files of their own, so that both formats say them alike.
-func (m *machine) users() {
+// addUsers plans who may log in; sudo rules are files of their own, so that both formats say them alike.
+func (m *machine) addUsers() {
 	var homes []string
 	for _, u := range m.Users.Items {
 		m.config.Users = append(m.config.Users, node.User{
@@ -14,7 +14,7 @@ func (m *machine) users() {
 			Groups: decode.Strings(u.Groups), Shell: "/bin/bash", At: u.At,
 		})
 		if u.Sudo.Set {
-			m.file(node.File{Path: "/etc/sudoers.d/muster-" + u.Name.V, Mode: 0o440, Contents: []byte(u.Name.V + " " + u.Sudo.V + "\n"), At: u.Sudo.At})
+			m.addFile(node.File{Path: "/etc/sudoers.d/muster-" + u.Name.V, Mode: 0o440, Contents: []byte(u.Name.V + " " + u.Sudo.V + "\n"), At: u.Sudo.At})
 		}
 		if u.Kubeconfig.V && m.IsControlPlane() && u.Name.V != "root" {
 			homes = append(homes, u.Name.V)
