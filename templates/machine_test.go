@@ -81,7 +81,7 @@ func script(t *testing.T, names []string) []byte {
 	t.Helper()
 	var chosen []Step
 	for _, name := range names {
-		i := slices.IndexFunc(Steps, func(s Step) bool { return s.Phase+"/"+s.Name == name })
+		i := slices.IndexFunc(Steps, func(s Step) bool { return s.ID() == name })
 		if i < 0 {
 			t.Fatalf("there is no step %s", name)
 		}

@@ -35,6 +35,9 @@ type Step struct {
 	For string
 }
 
+// ID is PHASE/NAME, which is unique.
+func (s Step) ID() string { return s.Phase + "/" + s.Name }
+
 // Steps are all steps in the order in which they run. A plan leaves out what does not apply to a node; with
 // kubernetes.dryRun that is all that needs a cluster.
 var Steps = []Step{
@@ -80,8 +83,8 @@ func Script(steps []Step) ([]byte, error) {
 	out.WriteString("define_step() {\ncase $1 in\n")
 	for _, s := range steps {
 		fmt.Fprintf(&out, "%s_%s)\n", s.Phase, s.Name)
-		if err := appendCode(&out, "scripts/"+s.Phase+"/"+s.Name+".sh"); err != nil {
-			return nil, fmt.Errorf("there is no step %s/%s", s.Phase, s.Name)
+		if err := appendCode(&out, "scripts/"+s.ID()+".sh"); err != nil {
+			return nil, fmt.Errorf("there is no step %s", s.ID())
 		}
 		out.WriteString(";;\n")
 		names = append(names, s.Phase+"_"+s.Name)

@@ -18,9 +18,17 @@ import (
 func stepNames() []string {
 	var out []string
 	for _, s := range Steps {
-		out = append(out, s.Phase+"/"+s.Name)
+		out = append(out, s.ID())
 	}
 	return out
+}
+
+func TestStepsAreUnique(t *testing.T) {
+	names := stepNames()
+	slices.Sort(names)
+	if unique := slices.Compact(slices.Clone(names)); len(unique) != len(names) {
+		t.Errorf("a step stands twice among %q", names)
+	}
 }
 
 // sourceFiles are the scripts as they are written here.

@@ -10,6 +10,7 @@ import (
 
 	"muster/internal/decode"
 	"muster/internal/node"
+	"muster/internal/spec"
 )
 
 // addProfileExtras adds the files and units that the operating system makes necessary.
@@ -18,7 +19,7 @@ func (m *machine) addProfileExtras() {
 		m.addFile(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Contents: []byte(f.Contents.V)})
 	}
 	for _, u := range m.profile.Units.Items {
-		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: enabled(u.Enabled.Set, u.Enabled.V)}
+		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: ifSet(u.Enabled)}
 		for _, d := range u.DropIns.Items {
 			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
 		}
@@ -110,11 +111,12 @@ func ownerText(owner, group string) string {
 	return cmp.Or(owner, "root") + ":" + cmp.Or(group, "root")
 }
 
-func enabled(set, value bool) *bool {
-	if !set {
+// ifSet is a value that somebody has set; nil for one that nobody has.
+func ifSet(v spec.Value[bool]) *bool {
+	if !v.Set {
 		return nil
 	}
-	return &value
+	return &v.V
 }
 
 // addExtraUnits adds the spec's own units.
@@ -126,7 +128,7 @@ func (m *machine) addExtraUnits() {
 			m.problems.Errorf(u.Enabled.At, "give its contents, or write commands: {before: [\"systemctl enable --now "+u.Name.V+"\"]}",
 				"%s may come with a package that is not there yet when the document enables it", u.Name.V)
 		}
-		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: enabled(u.Enabled.Set, u.Enabled.V), Mask: u.Mask.V, At: u.At}
+		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: ifSet(u.Enabled), Mask: u.Mask.V, At: u.At}
 		for _, d := range u.DropIns.Items {
 			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
 		}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -15,9 +16,13 @@ func (m *machine) planScripts() {
 	var steps []templates.Step
 	conditions := m.conditions()
 	for _, s := range templates.Steps {
-		if needed, conditional := conditions[s.Name]; needed || !conditional {
+		if needed, conditional := conditions[s.ID()]; needed || !conditional {
 			steps = append(steps, s)
 		}
+		delete(conditions, s.ID())
+	}
+	for _, id := range slices.Sorted(maps.Keys(conditions)) {
+		m.problems.Errorf(m.At, "", "the plan has a condition for a step %s that does not exist", id)
 	}
 	script, err := m.scriptOf(steps)
 	if err != nil {
@@ -29,8 +34,11 @@ func (m *machine) planScripts() {
 		m.problems.Errorf(m.At, "name a plain path in the profile", "the units cannot be written: %v", err)
 	}
 	for _, u := range units {
-		// The target brings the others.
-		m.addUnit(node.Unit{Name: u.Name, Contents: u.Contents, Enabled: enabled(u.Name == templates.Target, true)})
+		unit := node.Unit{Name: u.Name, Contents: u.Contents}
+		if u.Name == templates.Target { // it brings the others
+			unit.Enabled = new(true)
+		}
+		m.addUnit(unit)
 	}
 }
 
@@ -48,33 +56,33 @@ func (m *machine) scriptOf(steps []templates.Step) ([]byte, error) {
 // scriptPath is where muster.sh lies.
 func (m *machine) scriptPath() string { return path.Join(m.profile.Paths.Scripts.V, "muster.sh") }
 
-// conditions are the steps that not every machine has a use for, and whether this one has.
+// conditions are the steps that not every machine has a use for, by phase and name, and whether this one has.
 func (m *machine) conditions() map[string]bool {
 	manager, installs := m.profile.Packages.Manager.V, !m.Packages.Preinstalled.V
 	plane, acts := m.IsControlPlane(), !m.Cluster.Spec.Kubernetes.DryRun.V
 	selinux := or(m.System.SELinux, m.profile.Defaults.SELinux).V
 	return map[string]bool{
-		"swap":            m.System.Swap.V == "disabled",
-		"firewall":        m.firewall() == "disabled",
-		"firewall-ports":  m.firewall() == "ports",
-		"selinux":         selinux != "enforcing" && selinux != "",
-		"packages-apt":    installs && manager == "apt",
-		"packages-yum":    installs && manager == "yum",
-		"binaries":        installs && m.profile.Binaries.Set,
-		"preinstalled":    !installs,
-		"images":          len(m.Images.Preload.Items) > 0,
-		"downloads":       slices.ContainsFunc(m.fileSources(), isURL),
-		"commands-before": len(m.Commands.Before.Items) > 0,
-		"commands-after":  len(m.Commands.After.Items) > 0,
-		"rendezvous":      acts && plane && m.Cluster.Spec.Rendezvous.Delivery.V != "embed",
-		"control-plane":   acts && plane,
-		"worker":          acts && !plane,
-		"dry-run":         !acts && m.isFirst(),
-		"token-cleanup":   acts && plane,
-		"cni":             acts && plane && !m.Cluster.Spec.CNI.None.Known(),
-		"kubeconfig":      acts && plane,
-		"nodes":           acts,
-		"nginx":           acts && plane && m.Cluster.Spec.Check.Nginx.Image.Set,
+		"prepare/swap":             m.System.Swap.V == "disabled",
+		"prepare/firewall":         m.firewall() == "disabled",
+		"prepare/firewall-ports":   m.firewall() == "ports",
+		"prepare/selinux":          selinux != "enforcing" && selinux != "",
+		"prepare/packages-apt":     installs && manager == "apt",
+		"prepare/packages-yum":     installs && manager == "yum",
+		"prepare/binaries":         installs && m.profile.Binaries.Set,
+		"prepare/preinstalled":     !installs,
+		"prepare/images":           len(m.Images.Preload.Items) > 0,
+		"prepare/downloads":        slices.ContainsFunc(m.fileSources(), isURL),
+		"prepare/commands-before":  len(m.Commands.Before.Items) > 0,
+		"bootstrap/commands-after": len(m.Commands.After.Items) > 0,
+		"prepare/rendezvous":       acts && plane && m.Cluster.Spec.Rendezvous.Delivery.V != "embed",
+		"bootstrap/control-plane":  acts && plane,
+		"bootstrap/worker":         acts && !plane,
+		"bootstrap/dry-run":        !acts && m.isFirst(),
+		"bootstrap/token-cleanup":  acts && plane,
+		"bootstrap/cni":            acts && plane && !m.Cluster.Spec.CNI.None.Known(),
+		"bootstrap/kubeconfig":     acts && plane,
+		"verify/nodes":             acts,
+		"verify/nginx":             acts && plane && m.Cluster.Spec.Check.Nginx.Image.Set,
 	}
 }
 
