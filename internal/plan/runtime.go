@@ -10,6 +10,7 @@ import (
 
 	"muster/internal/decode"
 	"muster/internal/problem"
+	"muster/internal/yamltext"
 )
 
 // planRuntime writes the container runtime's configuration (S11). The cgroup driver is systemd on both sides: here and in the
@@ -25,8 +26,22 @@ func (m *machine) planRuntime() {
 		m.planContainerd()
 	}
 	if strings.HasPrefix(m.criSocket(), "unix://") {
-		m.addText("/etc/crictl.yaml", fmt.Sprintf("runtime-endpoint: %s\nimage-endpoint: %[1]s\n", m.criSocket()), m.Kubernetes.CRISocket.At)
+		m.addCrictlConfig()
 	}
+}
+
+// addCrictlConfig writes the keys one by one, as an encoder would sort them and so change every machine's document.
+func (m *machine) addCrictlConfig() {
+	var text []byte
+	for _, key := range []string{"runtime-endpoint", "image-endpoint"} {
+		line, err := yamltext.Marshal(object{key: m.criSocket()})
+		if err != nil {
+			m.problems.Errorf(m.Kubernetes.CRISocket.At, "", "crictl.yaml cannot be written: %v", err)
+			return
+		}
+		text = append(text, line...)
+	}
+	m.addText("/etc/crictl.yaml", string(text), m.Kubernetes.CRISocket.At)
 }
 
 func (m *machine) criSocket() string {
