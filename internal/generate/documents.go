@@ -155,9 +155,9 @@ func (g *generator) seed(m plan.Machine, doc render.Document) ([][]byte, error) 
 // checkSize refuses a document that the machine's platform would refuse.
 func (g *generator) checkSize(m plan.Machine, doc render.Document) {
 	platform, size := m.Target.Platform, len(doc.Files[0].Data)
-	if m.Config.Limit > 0 && size > m.Config.Limit {
+	if m.Config.UserDataLimit > 0 && size > m.Config.UserDataLimit {
 		g.problems.Errorf(platform.At.Or(m.Config.At), smaller(m),
-			"the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, m.Config.Limit)
+			"the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, m.Config.UserDataLimit)
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package node owns the neutral description of one machine, or of one pool of machines: what lies on its disk, which
-// units run, who may log in and how its network is set up. A plan makes it, the encoders turn it into cloud-init or
-// Ignition, and nothing in it belongs to either format. It imports nothing of ours but the place type that lets an
-// encoder's complaint stand at the line of the spec that caused it.
+// units run, who may log in and how its network is set up. A plan makes it, and the encoders turn it into cloud-init or
+// Ignition. Both get the same, though Ignition has no use for InstanceID, Done and TakesBinary. The package imports
+// nothing of ours but the type of a place, so that a problem which an encoder finds is reported at the line of the spec
+// that caused it.
 package node
 
 import (
@@ -11,7 +12,7 @@ import (
 	"muster/internal/problem"
 )
 
-// Config is everything that one document says. All slices are in the order in which they are written.
+// Config is everything that goes into one document. All slices are in the order in which they are written.
 type Config struct {
 	// Name is the node's or the pool's name, unique within its kind.
 	Name string
@@ -30,13 +31,13 @@ type Config struct {
 
 	// Start is the unit that the document starts at the machine's first boot and that later boots start by themselves.
 	Start string
-	// Done is the path of a file that stands once the machine has finished: nothing is repaired after that.
+	// Done is the path of a file that exists once the machine has finished: nothing is repaired after that.
 	Done string
 
-	// Limit is how many bytes of user data the machine's platform takes; 0 is any number.
-	Limit int
-	// Binary is true where the platform takes user data that is no text.
-	Binary bool
+	// UserDataLimit is how many bytes of user data the machine's platform takes; 0 is any number.
+	UserDataLimit int
+	// TakesBinary is true if the platform accepts user data that is not text, so that bare gzip may be used.
+	TakesBinary bool
 
 	// At is the place of the node or pool in the spec.
 	At problem.At

@@ -45,7 +45,7 @@ func (m *machine) planCNI() {
 }
 
 // addManifest adds a manifest; source names the file beside the spec that it was read from.
-func (m *machine) addManifest(name string, text []byte, source string, at At) string {
+func (m *machine) addManifest(name string, text []byte, source string, at problem.At) string {
 	file := path.Join(manifests, name)
 	m.addFile(node.File{Path: file, Mode: 0o644, Contents: text, Source: source, At: at})
 	return file

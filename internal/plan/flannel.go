@@ -5,12 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"muster/internal/problem"
 	"muster/internal/spec"
 )
-
-// At is a place in the spec.
-type At = problem.At
 
 // flannelImage is where flannel's two images come from.
 type flannelImage struct{ flannel, plugin string }

@@ -131,7 +131,7 @@ func (m *machine) build() node.Config {
 		Name: m.Name.V, Pool: m.Pool != nil, At: m.At,
 		InstanceID: m.Cluster.Metadata.Name.V + "." + m.Name.V,
 		Start:      "muster.target", Done: doneFile,
-		Limit: userDataLimits[m.Platform.V], Binary: m.Platform.V == "ec2",
+		UserDataLimit: userDataLimits[m.Platform.V], TakesBinary: m.Platform.V == "ec2",
 	}
 	if m.Node != nil {
 		m.config.Hostname = m.Name.V

@@ -69,17 +69,17 @@ func TestBareGzipWherePackedIsTooLarge(t *testing.T) {
 	}
 	packed := encode(func(*node.Config) {})
 	for name, change := range map[string]func(*node.Config){
-		"text only": func(c *node.Config) { c.Limit = len(packed) - 1 },
-		"fits":      func(c *node.Config) { c.Limit, c.Binary = len(packed), true },
+		"text only": func(c *node.Config) { c.UserDataLimit = len(packed) - 1 },
+		"fits":      func(c *node.Config) { c.UserDataLimit, c.TakesBinary = len(packed), true },
 		"with a program": func(c *node.Config) {
-			c.Limit, c.Binary, c.Programs = len(packed)-1, true, []node.Program{pack([]byte("a program"))}
+			c.UserDataLimit, c.TakesBinary, c.Programs = len(packed)-1, true, []node.Program{pack([]byte("a program"))}
 		},
 	} {
 		if doc := encode(change); !bytes.HasPrefix(doc, []byte("MIME-Version: ")) {
 			t.Errorf("%s: user-data begins with %q", name, doc[:20])
 		}
 	}
-	bare := encode(func(c *node.Config) { c.Limit, c.Binary = len(packed)-1, true })
+	bare := encode(func(c *node.Config) { c.UserDataLimit, c.TakesBinary = len(packed)-1, true })
 	if len(bare) > len(packed)*3/4 || !bytes.HasPrefix(bare, []byte("\x1f\x8b")) {
 		t.Fatalf("%d bytes in place of %d begin with %q", len(bare), len(packed), bare[:20])
 	}

@@ -79,7 +79,7 @@ func encodeConfiguration(cfg node.Config) ([]byte, error) {
 	}
 	compressed := payload.Gzip(readable, shared)
 	switch packed := pack(compressed); {
-	case cfg.Binary && len(packed) > cfg.Limit && len(cfg.Programs) == 0: // a program makes a MIME message, which is text
+	case cfg.TakesBinary && len(packed) > cfg.UserDataLimit && len(cfg.Programs) == 0: // a program makes a MIME message, which is text
 		return compressed, nil
 	case len(packed) < len(readable):
 		return packed, nil
