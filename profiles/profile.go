@@ -259,6 +259,11 @@ type NetBoot struct {
 	Units list[Unit] `yaml:"units" example:"[{name: install.service, enabled: true}]"`
 }
 
+// Advice is what to do about a file that is no profile as a whole.
+func (Profile) Advice() decode.Advice {
+	return decode.Advice{Empty: "run gen profiles NAME for one to start from", Second: "keep one profile a file"}
+}
+
 // Names lists the profiles of a folder, sorted.
 func Names(profiles fs.FS) []string {
 	matches, _ := fs.Glob(profiles, "*.yaml") // the pattern is well formed

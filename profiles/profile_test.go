@@ -1,10 +1,24 @@
 package profiles
 
 import (
+	"slices"
 	"testing"
 
 	"muster/internal/problem"
 )
+
+// TestAdviceAboutWholeFiles: nobody is sent to gen init, which writes specs.
+func TestAdviceAboutWholeFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "run gen profiles NAME for one to start from", "name: a\n---\nname: b\n": "keep one profile a file",
+	} {
+		var problems problem.List
+		Read([]byte(text), "mine.yaml", &problems)
+		if found := problems.Sorted(); !slices.ContainsFunc(found, func(p problem.Problem) bool { return p.Instead == want }) {
+			t.Errorf("%q: problems are %v, want the advice %q", text, found, want)
+		}
+	}
+}
 
 func TestBuiltinProfilesRead(t *testing.T) {
 	names := Names(Builtin)

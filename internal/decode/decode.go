@@ -1,10 +1,11 @@
-// Package decode reads strict YAML into Go structs and keeps the place of every value, so that a complaint of any later
-// stage stands at the line that caused it. It is the only package that imports a YAML reader for input, and knows neither
-// the spec nor the profiles that it reads.
+// Package decode reads strict YAML into Go structs and keeps the place of every value, so that a problem that any later
+// stage finds is reported at the line that caused it. It is the only package that imports a YAML reader for input, and
+// knows neither the spec nor the profiles that it reads: their types bring what only they can tell (see Into).
 package decode
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,46 +33,68 @@ const MaxSize = 16 << 20
 //
 // Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, enum:"a,b" lists the
 // values of a Value[string], example is shown where the key is missing. A method Refused() map[string]string names keys
-// that are refused with a reason of their own.
+// that are refused with a reason of their own. A target that has a method Advice() Advice chooses what problems of the
+// whole file tell the user to do.
 func Into(target any, data []byte, problems *problem.List) {
-	root := parse(data, problems)
+	d := &decoder{problems: problems, advice: adviceOf(target)}
+	root := d.parse(data)
 	if root == nil {
 		return
 	}
-	d := &decoder{problems: problems}
 	d.checkTree(root, "")
 	d.value(reflect.ValueOf(target).Elem(), root, "")
 }
 
+// Advice is what a user is told to do about problems that are not of one value. What is empty has a general text.
+type Advice struct {
+	// Empty is for a file without anything in it, TooLarge for one of more than MaxSize bytes.
+	Empty, TooLarge string
+	// Second is for a second document in the file, Alias for a value that is written as an alias.
+	Second, Alias string
+}
+
+func adviceOf(target any) Advice {
+	var own Advice
+	if a, ok := target.(interface{ Advice() Advice }); ok {
+		own = a.Advice()
+	}
+	return Advice{
+		Empty:    cmp.Or(own.Empty, "write keys and values"),
+		TooLarge: cmp.Or(own.TooLarge, "split it into several files"),
+		Second:   cmp.Or(own.Second, "keep one document a file"),
+		Alias:    cmp.Or(own.Alias, "write the value out"),
+	}
+}
+
 // parse returns the root of the only document in data, or nil after reporting why there is none.
-func parse(data []byte, problems *problem.List) *yaml.Node {
+func (d *decoder) parse(data []byte) *yaml.Node {
 	if len(data) > MaxSize {
-		problems.Errorf(At{Line: 1, Column: 1}, "split what is not the cluster into files", "the file holds %d bytes, more than %d", len(data), MaxSize)
+		d.problems.Errorf(At{Line: 1, Column: 1}, d.advice.TooLarge, "the file holds %d bytes, more than %d", len(data), MaxSize)
 		return nil
 	}
 	if at, what, instead := badCharacter(data); what != "" {
-		problems.Errorf(at, instead, "%s", what)
+		d.problems.Errorf(at, instead, "%s", what)
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
 	switch err := dec.Decode(&document); {
 	case errors.Is(err, io.EOF):
-		problems.Errorf(At{Line: 1, Column: 1}, "run gen init for one to start from", "the file is empty")
+		d.problems.Errorf(At{Line: 1, Column: 1}, d.advice.Empty, "the file is empty")
 		return nil
 	case err != nil:
-		problems.Add(syntaxProblem(err, data))
+		d.problems.Add(syntaxProblem(err, data))
 		return nil
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); err == nil {
-		problems.Errorf(At{Line: second.Line, Column: second.Column}, "keep one cluster a file", "a second document starts here")
+		d.problems.Errorf(At{Line: second.Line, Column: second.Column}, d.advice.Second, "a second document starts here")
 	} else if !errors.Is(err, io.EOF) {
-		problems.Add(syntaxProblem(err, data))
+		d.problems.Add(syntaxProblem(err, data))
 	}
 	root := document.Content[0]
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		problems.Errorf(At{Line: 1, Column: 1}, "run gen init for one to start from", "the file is empty")
+		d.problems.Errorf(At{Line: 1, Column: 1}, d.advice.Empty, "the file is empty")
 		return nil
 	}
 	return root
@@ -161,20 +184,21 @@ func syntaxLine(lines [][]byte, reported int, text string) int {
 // decoder walks a YAML tree along a Go type.
 type decoder struct {
 	problems *problem.List
+	advice   Advice
 }
 
-// decodable is a value of the spec that reads itself from a node.
+// decodable is a value of this package that reads itself from a node.
 type decodable interface {
 	decode(d *decoder, n *yaml.Node, path string)
 }
 
 func place(n *yaml.Node, path string) At { return At{Path: path, Line: n.Line, Column: n.Column} }
 
-// checkTree refuses what YAML can do and a spec must not: anchors, aliases, merge keys, tags.
+// checkTree refuses what YAML can do and strict YAML must not: anchors, aliases, merge keys, tags.
 func (d *decoder) checkTree(n *yaml.Node, path string) {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		d.problems.Errorf(place(n, path), "write the value out; what holds for several machines belongs under spec, controlPlane or worker", "aliases (*%s) are not read", n.Value)
+		d.problems.Errorf(place(n, path), d.advice.Alias, "aliases (*%s) are not read", n.Value)
 		return
 	case n.Anchor != "":
 		d.problems.Errorf(place(n, path), "write the value without &"+n.Anchor, "anchors (&%s) are not read", n.Anchor)

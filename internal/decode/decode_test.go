@@ -70,9 +70,9 @@ func read(text string) (file, []string) {
 }
 
 const (
-	emptyFile = "1:1 : the file is empty; run gen init for one to start from"
+	emptyFile = "1:1 : the file is empty; write keys and values"
 	notYAML   = "; look at this line and the one before it: indentation, a missing colon, an unclosed quote"
-	noAlias   = "; write the value out; what holds for several machines belongs under spec, controlPlane or worker"
+	noAlias   = "; write the value out"
 	saveAsUTF = "; save the file as UTF-8 text; a binary value belongs into a file of its own"
 	lineFeed  = "; end each line with a line feed (LF)"
 	noString  = "; write it in quotes"
@@ -93,8 +93,8 @@ var wrong = []struct {
 	{"null document", "~\n", []string{emptyFile}},
 	{"list document", "- a\n", []string{"1:1 : a mapping is meant here, not a list" + mapping}},
 	{"scalar document", "hello\n", []string{"1:1 : a mapping is meant here, not a string" + mapping}},
-	{"second document", "name: a\n---\nname: b\n", []string{"2:1 : a second document starts here; keep one cluster a file"}},
-	{"second empty document", "name: a\n---\n", []string{"2:1 : a second document starts here; keep one cluster a file"}},
+	{"second document", "name: a\n---\nname: b\n", []string{"2:1 : a second document starts here; keep one document a file"}},
+	{"second empty document", "name: a\n---\n", []string{"2:1 : a second document starts here; keep one document a file"}},
 	{"error in a second document", "name: a\n---\n'\n", []string{"3:1 : this is not YAML: found unexpected end of stream" + notYAML}},
 
 	{"NUL", "name: a\nport: \x00\n", []string{"2:7 : the control character U+0000 stands in the text" + saveAsUTF}},
@@ -268,9 +268,30 @@ func TestWrongFiles(t *testing.T) {
 	}
 }
 
+// advised is a file whose type advises on its own.
+type advised struct{ file }
+
+func (advised) Advice() decode.Advice { return decode.Advice{Empty: "begin", Second: "split"} }
+
+// TestAdvice: what a type says itself takes the place of the general text, and only of that.
+func TestAdvice(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        "begin",
+		"name: a\n---\nname: b\n": "split",
+		"name: &a b\ntitle: *a\n": "write the value out",
+	} {
+		var problems problem.List
+		decode.Into(&advised{}, []byte(text), &problems)
+		found := problems.Sorted()
+		if len(found) == 0 || found[len(found)-1].Instead != want {
+			t.Errorf("%q: problems are %v, want the advice %q", text, found, want)
+		}
+	}
+}
+
 func TestTooLargeFile(t *testing.T) {
 	_, got := read("name: " + strings.Repeat("a", decode.MaxSize))
-	want := []string{fmt.Sprintf("1:1 : the file holds %d bytes, more than %d; split what is not the cluster into files", decode.MaxSize+6, decode.MaxSize)}
+	want := []string{fmt.Sprintf("1:1 : the file holds %d bytes, more than %d; split it into several files", decode.MaxSize+6, decode.MaxSize)}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -13,7 +13,7 @@ import (
 	"muster/internal/problem"
 )
 
-// yaml11Words are plain words that YAML 1.1 readers (and people) take for booleans; a spec has to quote them where it
+// yaml11Words are plain words that YAML 1.1 readers (and people) take for booleans; a file has to quote them where it
 // means text, and to write true or false where it means a boolean.
 var yaml11Words = []string{"y", "n", "yes", "no", "on", "off"}
 

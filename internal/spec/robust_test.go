@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"muster/internal/decode"
 	"muster/internal/problem"
 )
 
@@ -108,6 +110,24 @@ func TestNoSpecAtAll(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "[]", "a: b: c", "apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\n", "apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\nspec:\n"} {
 		if problems := check(text); len(problems) != 1 {
 			t.Errorf("%q: %v", text, problems)
+		}
+	}
+}
+
+// TestAdviceAboutWholeFiles: who has no spec yet, or more than one, is told what to do about it.
+func TestAdviceAboutWholeFiles(t *testing.T) {
+	base := readBase(t)
+	for text, want := range map[string]string{
+		"":                    "run gen init for one to start from",
+		base + "---\n" + base: "keep one cluster a file",
+		strings.Replace(base, "address: 192.168.31.130", "address: *a", 1): "write the value out; what holds for several machines belongs under spec, controlPlane or worker",
+		base + strings.Repeat("#", decode.MaxSize):                         "split what is not the cluster into files",
+	} {
+		if text != "" {
+			text = strings.Replace(text, "metadata: {name: k8s}", "metadata: {name: &a k8s}", 1)
+		}
+		if found := check(text); !slices.ContainsFunc(found, func(p problem.Problem) bool { return p.Instead == want }) {
+			t.Errorf("%.40q: problems are %v, want the advice %q", text, found, want)
 		}
 	}
 }

@@ -32,6 +32,16 @@ type Cluster struct {
 	Spec Spec `yaml:"spec" required:"true" example:"{profile: debian12-containerd, nodes: [{name: k8s-master, role: control-plane, address: 192.168.31.130}]}"`
 }
 
+// Advice is what to do about a file that is no spec as a whole.
+func (Cluster) Advice() decode.Advice {
+	return decode.Advice{
+		Empty:    "run gen init for one to start from",
+		TooLarge: "split what is not the cluster into files",
+		Second:   "keep one cluster a file",
+		Alias:    "write the value out; what holds for several machines belongs under spec, controlPlane or worker",
+	}
+}
+
 // Metadata names the cluster.
 type Metadata struct {
 	At
