@@ -51,8 +51,8 @@ func (m *machine) addManifest(name string, text []byte, source string, at proble
 	return file
 }
 
-// checkCNIBin refuses machines that look for CNI plugins in different folders: flannel's DaemonSet, which is the same for all
-// of them, puts its own into one.
+// checkCNIBin refuses machines that look for CNI plugins in different folders: flannel's DaemonSet, which is the same
+// for all of them, puts its own into one.
 func checkCNIBin(in Input, targets []spec.Target, problems *problem.List) {
 	if !in.Cluster.Spec.CNI.Flannel.Version.Set {
 		return

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// conf is what the scripts on a machine read: bash assignments in the order in which they were set. Scripts are the same
-// on every machine; all that differs stands here. What is empty is left out, since an unset name reads the same in bash
-// and a worker's document has to stay small.
+// conf is what the scripts on a machine read: bash assignments in the order in which they were set. Scripts are the
+// same on every machine; all that differs is here. What is empty is left out, since an unset name reads the same in
+// bash and a worker's document has to stay small.
 type conf struct {
 	lines []string
 }
@@ -45,7 +45,7 @@ func (c *conf) bytes() []byte {
 	return []byte("# Written by muster; read by bash.\n" + strings.Join(c.lines, "\n") + "\n")
 }
 
-// safe is text that bash takes for one word as it is, wherever it stands in an assignment.
+// safe is text that bash takes for one word as it is, wherever it is in an assignment.
 var safe = regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./:-]*$`)
 
 // quote makes one word of bash out of any text without NUL: single quotes keep everything but themselves. Every value

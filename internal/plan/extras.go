@@ -48,8 +48,8 @@ func (m *machine) addUnit(u node.Unit) {
 	m.config.Units = append(m.config.Units, u)
 }
 
-// addExtraFiles adds the spec's own files: those whose contents are here into the document, those with a URL to what the
-// machine fetches.
+// addExtraFiles adds the spec's own files: those whose contents are here into the document, those with a URL to what
+// the machine fetches.
 func (m *machine) addExtraFiles() {
 	var paths, urls, digests, modes, owners []string
 	for _, f := range m.Files.Items {

@@ -11,8 +11,8 @@ import (
 // flannelImage is where flannel's two images come from.
 type flannelImage struct{ flannel, plugin string }
 
-// flannelImages follow the project's move from Docker Hub to GitHub's registry; the plugin's version is the one that the
-// release's manifest names.
+// flannelImages follow the project's move from Docker Hub to GitHub's registry; the plugin's version is the one that
+// the release's manifest names.
 func flannelImages(f spec.Flannel) flannelImage {
 	image := flannelImage{"docker.io/rancher/mirrored-flannelcni-flannel", "docker.io/rancher/mirrored-flannelcni-flannel-cni-plugin:v1.1.0"}
 	switch minor := flannelMinor(f.Version.V); {
@@ -37,8 +37,8 @@ func flannelMinor(version string) int {
 	return minor
 }
 
-// interfacesDiffer reports whether the nodes' network interfaces have more than one name: flannel's DaemonSet is the same
-// on all machines, and can name an interface only where all agree.
+// interfacesDiffer reports whether the nodes' network interfaces have more than one name: flannel's DaemonSet is the
+// same on all machines, and can name an interface only where all agree.
 func (m *machine) interfacesDiffer() bool {
 	for _, t := range m.targets {
 		if t.Network.Interface.V != m.Network.Interface.V || t.Pool != nil {

@@ -112,8 +112,8 @@ func (m *machine) knownNodes() []*spec.Node {
 	return append(slices.Clone(m.names.controlPlanes), m.Node)
 }
 
-// endpointOrder lists the control planes for the endpoint's name, the machine itself first: clients try the addresses in
-// this order.
+// endpointOrder lists the control planes for the endpoint's name, the machine itself first: clients try the addresses
+// in this order.
 func (m *machine) endpointOrder() []*spec.Node {
 	ordered := slices.Clone(m.names.controlPlanes)
 	slices.SortStableFunc(ordered, func(a, b *spec.Node) int {

@@ -12,8 +12,8 @@ import (
 	"muster/templates"
 )
 
-// planKernel writes what the kernel needs at every boot: modules first, settings after them (S7, S8, S9). systemd orders
-// modules-load.d before sysctl.d by itself.
+// planKernel writes what the kernel needs at every boot: modules first, settings after them (S7, S8, S9). systemd
+// orders modules-load.d before sysctl.d by itself.
 func (m *machine) planKernel() {
 	modules := decode.Strings(m.profile.Modules)
 	for _, v := range m.System.Modules.Items {
@@ -39,8 +39,8 @@ func (m *machine) planIPVS() {
 
 func (m *machine) usesIPVS() bool { return m.Cluster.Spec.Kubernetes.Proxy.Mode.V == "ipvs" }
 
-// planSysctl writes the profile's settings with the spec's over them, sorted, so that a machine's file does not depend on
-// who said what first.
+// planSysctl writes the profile's settings with the spec's over them, sorted, so that a machine's file does not depend
+// on who said what first.
 func (m *machine) planSysctl() {
 	settings := map[string]string{}
 	for _, e := range m.profile.Sysctl.Entries {

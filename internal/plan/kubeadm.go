@@ -19,8 +19,8 @@ import (
 // object is one YAML object of kubeadm's configuration.
 type object = map[string]any
 
-// planKubelet writes the file that kubeadm's drop-in for the kubelet reads (S14). Only KUBELET_EXTRA_ARGS has an effect;
-// the tutorial's two lines stay beside it for people who look for them.
+// planKubelet writes the file that kubeadm's drop-in for the kubelet reads (S14). Only KUBELET_EXTRA_ARGS has an
+// effect; the tutorial's two lines stay beside it for people who look for them.
 func (m *machine) planKubelet() {
 	args, cgroup := "", ""
 	if m.version.KubeletFlagSetsCgroupDriver() {
@@ -30,7 +30,8 @@ func (m *machine) planKubelet() {
 	m.addText(m.profile.Paths.KubeletEnvironment.V, text, m.Kubernetes.Kubelet.At)
 }
 
-// planKubeadm writes kubeadm's documents (S15, S16, S18): every machine can join, a control plane can also be the first.
+// planKubeadm writes kubeadm's documents (S15, S16, S18): every machine can join, a control plane can also be the
+// first.
 func (m *machine) planKubeadm() {
 	m.conf.set("KUBEADM_JOIN", joinFile)
 	if dir := m.Cluster.Spec.Kubernetes.CertificatesDir.V; dir != spec.DefaultCertificatesDir {
@@ -139,8 +140,8 @@ func (m *machine) nodeRegistration() object {
 	return o
 }
 
-// ignoredChecks are the preflight checks whose errors do not end kubeadm. Where swap is kept its check is one of them: up to
-// 1.22 it is an error, from 1.23 a warning.
+// ignoredChecks are the preflight checks whose errors do not end kubeadm. Where swap is kept its check is one of them:
+// up to 1.22 it is an error, from 1.23 a warning.
 func (m *machine) ignoredChecks() []string {
 	checks := decode.Strings(m.Kubernetes.IgnorePreflightErrors)
 	ignored := func(check string) bool { return strings.EqualFold(check, "all") || strings.EqualFold(check, "Swap") }
@@ -227,8 +228,8 @@ func (m *machine) clusterConfiguration() object {
 	return o
 }
 
-// controllerManagerArgs are the flags that the profiles of all control planes make necessary, but for those that the spec
-// sets. Whichever machine runs kubeadm init writes the configuration that all others join with.
+// controllerManagerArgs are the flags that the profiles of all control planes make necessary, but for those that the
+// spec sets. Whichever machine runs kubeadm init writes the configuration that all others join with.
 func controllerManagerArgs(in Input, targets []spec.Target, problems *problem.List) map[string]string {
 	out := map[string]string{}
 	for _, t := range targets {

@@ -144,7 +144,7 @@ func (m *machine) addAptSources(repositories []repository) {
 	}
 }
 
-// addYumSources writes the sources, those of one file together; several keys stand on one logical line.
+// addYumSources writes the sources, those of one file together; several keys are on one logical line.
 func (m *machine) addYumSources(repositories []repository) {
 	var order []string
 	texts := map[string]string{}
@@ -178,7 +178,8 @@ func keyFiles(r repository) []string {
 	return out
 }
 
-// planBinaries notes the programs that are fetched in place of packages (S13), each with its digest, for the machine's architecture.
+// planBinaries notes the programs that are fetched in place of packages (S13), each with its digest, for the machine's
+// architecture.
 func (m *machine) planBinaries() {
 	m.conf.set("BIN_DIR", m.profile.Paths.Bin.V)
 	var paths, extract, urls, digests []string

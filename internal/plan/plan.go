@@ -1,6 +1,7 @@
 // Package plan turns a checked spec and its profiles into the neutral description of each machine: which files lie on
-// it, which units run, who may log in. It decides everything that a document says and nothing of how it says it. What
-// it produces depends on its arguments alone.
+// it, which units run, who may log in. It decides everything that goes into a document and nothing of how it is written
+// there. What it produces depends on its arguments alone. S1 to S21 in comments are rows of docs/procedure.md, the
+// steps of the tutorial that Muster replaces.
 package plan
 
 import (
@@ -96,7 +97,7 @@ type machine struct {
 	names     names
 	authority *secrets.Authority
 	profile   *profiles.Profile
-	// controllerManagerArgs are what the control planes' profiles say of kube-controller-manager.
+	// controllerManagerArgs are the flags of kube-controller-manager that the control planes' profiles need.
 	controllerManagerArgs map[string]string
 	// joined are the scripts that were put together so far, by what they are made of.
 	joined *sync.Map
@@ -105,8 +106,8 @@ type machine struct {
 	conf   conf
 }
 
-// Paths on every machine. The credentials and settings in etcFolder survive a power cut; stateFolder keeps what has been
-// done; runFolder is empty after each boot.
+// Paths on every machine. The credentials and settings in etcFolder survive a power cut; stateFolder keeps what has
+// been done; runFolder is empty after each boot.
 const (
 	etcFolder     = "/etc/muster"
 	confFile      = etcFolder + "/node.conf"
@@ -121,8 +122,9 @@ const (
 	modulesFile   = "/etc/modules-load.d/kubernetes.conf"
 )
 
-// userDataLimits are the sizes of user data in bytes that platforms take, by their documentation: EC2 16 KiB before base64,
-// OpenStack 64 KiB after base64, Azure 64 KiB before base64, GCE 256 KiB a metadata value, vSphere (guestinfo) 64 KiB.
+// userDataLimits are the sizes of user data in bytes that platforms take, by their documentation: EC2 16 KiB before
+// base64, OpenStack 64 KiB after base64, Azure 64 KiB before base64, GCE 256 KiB a metadata value, vSphere (guestinfo)
+// 64 KiB.
 var userDataLimits = map[string]int{"ec2": 16 << 10, "openstack": 65535 / 4 * 3, "azure": 64 << 10, "gce": 256 << 10, "vsphere": 64 << 10}
 
 // build plans the machine part by part; the parts are independent of each other but for what they note in conf.
@@ -167,8 +169,8 @@ func (m *machine) addFile(f node.File) {
 }
 
 // refuseTaken reports whether a path has an author already: it can have only one. A spec's file where muster or the
-// profile puts one is a problem at the spec's line, whichever was planned first, and the same problem on all machines that
-// it is for.
+// profile puts one is a problem at the spec's line, whichever was planned first, and the same problem on all machines
+// that it is for.
 func (m *machine) refuseTaken(path string, at problem.At) bool {
 	i := slices.IndexFunc(m.config.Files, func(known node.File) bool { return known.Path == path })
 	if i < 0 && path != m.programPath() {

@@ -14,7 +14,7 @@ import (
 	"muster/profiles"
 )
 
-// planned plans a spec that stands in a test, under built-in profiles; change, if given, is made to debian12-containerd.
+// planned plans the spec of a test, under built-in profiles; change, if given, is made to debian12-containerd.
 func planned(t *testing.T, text string, change ...func(*profiles.Profile)) ([]Machine, []problem.Problem) {
 	t.Helper()
 	problems := problem.List{File: "cluster.yaml"}
@@ -63,7 +63,8 @@ func contentsOf(t *testing.T, m Machine, path string) string {
 	return ""
 }
 
-// TestOnePathHasOneAuthor: a spec's file where muster writes is one problem at its path, of however many machines it is.
+// TestOnePathHasOneAuthor: a spec's file where muster writes is one problem at its path, of however many machines it
+// is.
 func TestOnePathHasOneAuthor(t *testing.T) {
 	const several = small + "    - {name: cp2, role: control-plane, address: 10.0.0.2}\n    - {name: w1, role: worker}\n"
 	const says = "muster writes %s itself; say it in the field of the spec that the file comes from, or choose another path"

@@ -35,7 +35,7 @@ const (
 	caFile           = rendezvousFolder + "/ca.crt"
 	certificateFile  = rendezvousFolder + "/node.crt"
 	keyFile          = rendezvousFolder + "/node.key"
-	// grantFile is read by curl -K, so that the grant never stands on a command line.
+	// grantFile is read by curl -K, so that the grant is never on a command line.
 	grantFile = rendezvousFolder + "/grant"
 )
 
@@ -50,11 +50,11 @@ func FromSecrets(path string, line []byte) bool {
 	return path == caFile || path == certificateFile || slices.Contains(SecretFiles, path)
 }
 
-// notBefore is the setting that no honest clock is before.
+// notBefore is the setting that holds the time at which the secrets bundle was made: an earlier clock is wrong.
 const notBefore = "NOT_BEFORE"
 
 // planRendezvous gives the machine its credential (S18, S20): control planes serve the rendezvous and are known by a
-// certificate, workers ask it with a grant. No honest clock is before the time at which the secrets were made. A dry run of kubeadm founds nothing that could be joined.
+// certificate, workers ask it with a grant. A dry run of kubeadm founds nothing that could be joined.
 func (m *machine) planRendezvous() {
 	m.conf.set(notBefore, strconv.FormatInt(m.Rendezvous.Secrets.Created().Unix(), 10))
 	if m.Cluster.Spec.Kubernetes.DryRun.V {
@@ -134,7 +134,7 @@ func (m *machine) rendezvousConfig() config.Config {
 	return c
 }
 
-// tokenTTL is the life of a joining machine's token: as the spec says, but never longer than the rendezvous allows.
+// tokenTTL is the life of a joining machine's token: what the spec sets, but never longer than the rendezvous allows.
 func tokenTTL(text string) string {
 	ttl, err := time.ParseDuration(text)
 	if err != nil || ttl >= rendezvous.MaxTokenTTL {
@@ -143,8 +143,8 @@ func tokenTTL(text string) string {
 	return text
 }
 
-// programPath is where the rendezvous lies on control planes; empty on other machines. People find it in their PATH, and
-// SELinux lets systemd start what lies there.
+// programPath is where the rendezvous lies on control planes; empty on other machines. People find it in their PATH,
+// and SELinux lets systemd start what lies there.
 func (m *machine) programPath() string {
 	if !m.IsControlPlane() || m.Cluster.Spec.Kubernetes.DryRun.V {
 		return ""
@@ -155,7 +155,7 @@ func (m *machine) programPath() string {
 // MediumProgram is the path of the rendezvous, compressed with gzip, on the boot medium.
 func MediumProgram(architecture string) string { return "muster/rendezvous-" + architecture + ".gz" }
 
-// deliverProgram brings the program to the machine in the way that the spec says.
+// deliverProgram brings the program to the machine in the way that the spec chooses.
 func (m *machine) deliverProgram() error {
 	r := m.Cluster.Spec.Rendezvous
 	if r.Delivery.V == "url" {

@@ -13,8 +13,8 @@ import (
 	"muster/internal/yamltext"
 )
 
-// planRuntime writes the container runtime's configuration (S11). The cgroup driver is systemd on both sides: here and in the
-// kubelet's configuration.
+// planRuntime writes the container runtime's configuration (S11). The cgroup driver is systemd on both sides: here and
+// in the kubelet's configuration.
 func (m *machine) planRuntime() {
 	m.conf.set("RUNTIME", m.profile.Runtime.V)
 	m.conf.set("RUNTIME_SERVICE", m.profile.RuntimeService.V)
@@ -80,8 +80,8 @@ func (m *machine) planDocker() {
 	m.addText("/etc/docker/daemon.json", b.String(), m.Docker.At)
 }
 
-// planContainerd writes the whole config.toml, since packages ship one with the CRI plugin switched off, and a hosts.toml for
-// each registry that the spec says something about.
+// planContainerd writes the whole config.toml, since packages ship one with the CRI plugin switched off, and a
+// hosts.toml for each registry that the spec sets something for.
 func (m *machine) planContainerd() {
 	config := any(m.containerdConfig())
 	if m.Containerd.Config.Set {
@@ -101,8 +101,8 @@ func (m *machine) planContainerd() {
 	}
 }
 
-// containerdConfig is config.toml before the spec's patch. The CRI plugin and the name of the sandbox image differ between
-// versions 2 and 3 of the file.
+// containerdConfig is config.toml before the spec's patch. The CRI plugin and the name of the sandbox image differ
+// between versions 2 and 3 of the file.
 func (m *machine) containerdConfig() map[string]any {
 	pause := m.version.PauseImage(m.imageRepository())
 	runc := map[string]any{
@@ -134,8 +134,8 @@ func (m *machine) imageRepository() string {
 	return m.version.DefaultImageRepository()
 }
 
-// addRegistryHosts writes the hosts.toml of one registry by hand: containerd asks the hosts in the file's order, which a
-// TOML encoder's sorted keys would lose. The validator lets only URLs and host names through.
+// addRegistryHosts writes the hosts.toml of one registry by hand: containerd asks the hosts in the file's order, which
+// a TOML encoder's sorted keys would lose. The validator lets only URLs and host names through.
 func (m *machine) addRegistryHosts(registry, server string, hosts []string, insecure bool, at problem.At) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server = %q\n", server)

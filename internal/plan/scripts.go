@@ -10,8 +10,8 @@ import (
 	"muster/templates"
 )
 
-// planScripts puts the first-boot work on the machine: one script with the steps that this machine needs, and the units that
-// start it. The script holds no values; those stand in node.conf.
+// planScripts puts the first-boot work on the machine: one script with the steps that this machine needs, and the units
+// that start it. The script holds no values; those are in node.conf.
 func (m *machine) planScripts() {
 	var steps []templates.Step
 	conditions := m.conditions()

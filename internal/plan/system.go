@@ -9,7 +9,7 @@ import (
 	"muster/internal/node"
 )
 
-// planSystem notes what the scripts set up in the operating system (S3, S4, S6) and writes what files can say.
+// planSystem notes what the scripts set up in the operating system (S3, S4, S6) and writes what files alone set up.
 func (m *machine) planSystem() {
 	selinux := or(m.System.SELinux, m.profile.Defaults.SELinux)
 	m.conf.set("SELINUX", selinux.V)
@@ -108,8 +108,9 @@ func (m *machine) withoutProxy() []string {
 	return append(out, decode.Strings(m.System.Proxy.No)...)
 }
 
-// unlisted are the kubelets that a control plane's list leaves out: kubeadm gives the proxy to the API server too, which
-// reaches all of them by address. The runtime does not, and older systemd takes no line of more than 2048 characters.
+// unlisted are the kubelets that list leaves out: kubeadm also passes the proxy to the API server, which reaches every
+// kubelet by address, so on control planes NO_PROXY also lists these. The runtime needs none of them, and systemd 219
+// (CentOS 7) takes no line of more than 2048 characters.
 func (m *machine) unlisted(list []string) []string {
 	if !m.IsControlPlane() {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestControlPlanesReachAllKubelets: kubeadm gives NO_PROXY to API servers, which speak with the kubelets of however many
-// nodes by address.
+// TestControlPlanesReachAllKubelets: kubeadm gives NO_PROXY to API servers, which speak with the kubelets of however
+// many nodes by address.
 func TestControlPlanesReachAllKubelets(t *testing.T) {
 	const proxy = "  system: {proxy: {http: \"http://proxy.example.com:3128\", no: [.example.com]}}\n"
 	const network = "  network: {interface: eth0, prefixLength: 16, gateway: 10.0.255.254}\n"

@@ -5,7 +5,7 @@ import (
 	"muster/internal/node"
 )
 
-// addUsers plans who may log in; sudo rules are files of their own, so that both formats say them alike.
+// addUsers plans who may log in; sudo rules are files of their own, so that both formats carry them alike.
 func (m *machine) addUsers() {
 	var homes []string
 	for _, u := range m.Users.Items {
