@@ -259,7 +259,7 @@ type NetBoot struct {
 	Units list[Unit] `yaml:"units" example:"[{name: install.service, enabled: true}]"`
 }
 
-// Advice is what to do about a file that is no profile as a whole.
+// Advice is what to do about a file that as a whole is not a profile.
 func (Profile) Advice() decode.Advice {
 	return decode.Advice{Empty: "run gen profiles NAME for one to start from", Second: "keep one profile a file"}
 }

@@ -103,7 +103,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 // oddBreaks end a line for YAML and not for an editor: lines would be counted in two ways.
 var oddBreaks = []rune{0x85, 0x2028, 0x2029}
 
-// byteOrderMark is what some editors put in front of a text. It is no part of the first line.
+// byteOrderMark is what some editors put in front of a text. It does not belong to the first line.
 const byteOrderMark = "\ufeff"
 
 // badCharacter finds the first byte that YAML cannot carry: yaml.v3 would report it without its place.
@@ -138,7 +138,7 @@ func syntaxProblem(err error, data []byte) problem.Problem {
 	text, line := yamlError(err)
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	if line = syntaxLine(lines, line, text); len(bytes.TrimSpace(lines[line-1])) == 0 && line > 1 {
-		line-- // the error of an end of file stands behind the last line
+		line-- // the error of an end of file is reported behind the last line
 	}
 	shown := bytes.TrimPrefix(lines[line-1], []byte(byteOrderMark))
 	indent := len(shown) - len(bytes.TrimLeft(shown, " \t"))
@@ -163,8 +163,8 @@ func yamlError(err error) (text string, line int) {
 // maxSyntaxSearch bounds the work of syntaxLine, in bytes read again.
 const maxSyntaxSearch = 1 << 20
 
-// syntaxLine finds the line of a syntax error: yaml.v3 tells where the block around it begins, and counts that from 0 or
-// from 1. The line asked for is the first at which the text up to there fails in the same way.
+// syntaxLine finds the line of a syntax error: yaml.v3 tells where the block around it begins, and counts that from 0
+// or from 1. The line asked for is the first at which the text up to there fails in the same way.
 func syntaxLine(lines [][]byte, reported int, text string) int {
 	reported = min(max(reported, 1), len(lines))
 	size := len(bytes.Join(lines[:reported-1], nil))
@@ -278,7 +278,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 		at, misspelt := meant[name]
 		switch {
 		case seen[name]:
-		case misspelt: // it stands in the file and could not be read: neither this nor a rule may call it missing
+		case misspelt: // it is in the file and could not be read: neither this nor a rule may call it missing
 			setAt(v.FieldByIndex(fields[name].Index), at)
 		case fields[name].Tag.Get("required") != "":
 			d.problems.Errorf(place(n, join(path, name)), example(name, fields[name]), "is missing")
@@ -299,19 +299,20 @@ func example(name string, f reflect.StructField) string {
 	return fmt.Sprintf("write for example %s: %s", name, f.Tag.Get("example"))
 }
 
-// didYouMean is what to write in the place of an unknown key of the mapping at a path: the field near to it, or any of them.
+// didYouMean is what to write in the place of an unknown key of the mapping at a path: the field near to it, or any of
+// them.
 func didYouMean(near string, fields map[string]reflect.StructField, path string) string {
 	switch {
 	case near != "":
 		return fmt.Sprintf("did you mean %s?", near)
-	case len(fields) == 0: // a block whose presence says it all
+	case len(fields) == 0: // a block without keys, which is there or not
 		return fmt.Sprintf("leave it out and write %s: {}", path[strings.LastIndex(path, ".")+1:])
 	default:
 		return "here may stand " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 	}
 }
 
-// mapping reports whether n is a mapping, and says so when it is not.
+// mapping reports whether n is a mapping, and reports a problem when it is not.
 func (d *decoder) mapping(n *yaml.Node, path string) bool {
 	if n.Kind == yaml.MappingNode {
 		return true
@@ -320,7 +321,7 @@ func (d *decoder) mapping(n *yaml.Node, path string) bool {
 	return false
 }
 
-// pairs calls f for each key of a mapping, and reports keys that are no strings or stand a second time.
+// pairs calls f for each key of a mapping, and reports keys that are not strings or are there a second time.
 func (d *decoder) pairs(n *yaml.Node, path string, f func(key, value *yaml.Node)) {
 	first := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -374,7 +375,7 @@ func setAt(v reflect.Value, at At) {
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// join writes the path of a key below a path; a key that is no plain word is quoted in brackets.
+// join writes the path of a key below a path; a key that is not a plain word is quoted in brackets.
 func join(path, key string) string {
 	switch {
 	case !plainKey.MatchString(key):

@@ -273,7 +273,7 @@ type advised struct{ file }
 
 func (advised) Advice() decode.Advice { return decode.Advice{Empty: "begin", Second: "split"} }
 
-// TestAdvice: what a type says itself takes the place of the general text, and only of that.
+// TestAdvice: the advice of a type takes the place of the general text, and only of that.
 func TestAdvice(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "begin",
@@ -371,8 +371,8 @@ func checkPlaces(t *testing.T, f file) {
 	}
 }
 
-// TestMisspeltKeyIsKnown gives a field the place of the key that probably means it, so that no rule calls it missing; a key
-// that is right keeps its own.
+// TestMisspeltKeyIsKnown gives a field the place of the key that probably means it, so that no rule calls it missing; a
+// key that is right keeps its own.
 func TestMisspeltKeyIsKnown(t *testing.T) {
 	f, _ := read("nam: a\nword: [b]\nhsh: c\nlabel: {a: b}\npach: {}\niner: {size: 1}\nport: 1\nprot: 2\n")
 	got := []decode.At{f.Name.At, f.Words.At, f.Hash.At, f.Labels.At, f.Patch.At, f.Inner.At, f.Port.At}
@@ -429,7 +429,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 }
 
-// FuzzInto looks for a panic, for a problem without a place, and for a value that is said to be read and is not in the
+// FuzzInto looks for a panic, for a problem without a place, and for a value that is marked as read and is not in the
 // text.
 func FuzzInto(f *testing.F) {
 	for _, c := range wrong {

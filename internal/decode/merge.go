@@ -113,12 +113,12 @@ func (f *Free) merge(narrow any) {
 		*f = n
 		return
 	}
-	// Both stay merge patches: a null of the narrower one has to survive, to remove what the document says.
+	// Both stay merge patches: a null of the narrower one has to survive, to remove what the document has.
 	*f = Free{At: n.At, V: composePatches(f.V, n.V), Set: true}
 }
 
-// whole is a part of a merge patch that takes the place of what a document has there, instead of being merged with it: a
-// merge patch cannot say that of a mapping, and composing two may need it.
+// whole is a part of a merge patch that takes the place of what a document has there, instead of being merged with it:
+// a merge patch cannot do that with a mapping, and composing two may need it.
 type whole struct{ value any }
 
 // composePatches makes one patch that does what first and then second would do.

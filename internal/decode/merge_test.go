@@ -48,7 +48,7 @@ func scopeOf(t *testing.T, text string) scope {
 	return s
 }
 
-// TestMerge says for each kind of value what a narrower one does to a wider one.
+// TestMerge shows for each kind of value what a narrower one does to a wider one.
 func TestMerge(t *testing.T) {
 	for _, c := range []struct{ name, wide, narrow, want string }{
 		{"the narrower value wins", "{name: a, port: 1}", "{name: b}", "{name: b, port: 1}"},
@@ -101,7 +101,7 @@ func plain(s scope) any {
 	return out
 }
 
-// TestMergeKeepsPlaces: a complaint about a merged value stands where that value was written.
+// TestMergeKeepsPlaces: a problem with a merged value is reported where that value was written.
 func TestMergeKeepsPlaces(t *testing.T) {
 	wide := scopeOf(t, "name: a\nport: 1\nlabels: {a: x, b: x}\ninner: {id: 1, mtu: 1}\n")
 	narrow := scopeOf(t, "\n\n\n\n\nport: 2\nlabels: {b: z}\ninner: {mtu: 2}\n")

@@ -54,7 +54,7 @@ func wanted[T Scalar]() string {
 }
 
 // text reads a string. A plain scalar that YAML takes for something else would not come out as it was written, so it
-// has to stand in quotes; show is false where the value must not be repeated.
+// has to be in quotes; show is false where the value must not be repeated.
 func (d *decoder) text(n *yaml.Node, at At, show bool) (string, bool) {
 	plain := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	if n.Tag == "!!str" && !(plain && slices.Contains(yaml11Words, strings.ToLower(n.Value))) {

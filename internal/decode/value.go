@@ -79,8 +79,8 @@ type Free struct {
 	Set bool
 }
 
-// Secret is a string that never prints and is never encoded by accident; Reveal is the only way to it. It holds a pointer
-// because fmt passes Format by where a verb does not fit the value that a Secret lies in.
+// Secret is a string that never prints and is never encoded by accident; Reveal is the only way to it. It holds a
+// pointer because fmt passes Format by where a verb does not fit the value that a Secret lies in.
 type Secret struct{ text *string }
 
 // NewSecret hides a string.

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzParse looks for a version that is taken and is not written as it was read, or to which some question has no answer.
+// FuzzParse looks for a version that is taken and is not written as it was read, or to which some question has no
+// answer.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"v1.34.4", "v1.17.4", "v1.15.0", "v1.37.999", "1.34", "v1.34", "v01.34.4", "v1.034.4", "v1.34.04", "v1.34.4\n", "v1.34.4-rc.1", "v2.0.0", "", "v1.38.0", "v１.34.4"} {
 		f.Add(text)

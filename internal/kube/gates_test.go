@@ -13,7 +13,7 @@ import (
 
 var helpGate = regexp.MustCompile(`([A-Za-z0-9]+)=true\|false`)
 
-// TestGatesOfRealKubeadm holds the table of feature gates against what real kubeadms say.
+// TestGatesOfRealKubeadm holds the table of feature gates against the help of real kubeadms.
 func TestGatesOfRealKubeadm(t *testing.T) {
 	binaries, err := filepath.Glob("../../build/tools/kubeadm-v*")
 	if err != nil || len(binaries) < 3 {

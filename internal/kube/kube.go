@@ -15,14 +15,15 @@ type Version struct {
 	Major, Minor, Patch int
 }
 
-// The minor versions that muster knows: before 1.15 kubeadm has another configuration, and what comes after 1.37 has not
-// been looked at.
+// The minor versions that muster knows: before 1.15 kubeadm has another configuration, and what comes after 1.37 has
+// not been looked at.
 const (
 	OldestMinor = 15
 	NewestMinor = 37
 )
 
-// versionPattern takes no leading zeros: v1.34.04 is no release, and would be written as another text than the spec's.
+// versionPattern takes no leading zeros: v1.34.04 is not a release, and would be written as another text than the
+// spec's.
 var versionPattern = regexp.MustCompile(`^v(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$`)
 
 // Parse reads vMAJOR.MINOR.PATCH. The error says what to write instead.
@@ -94,8 +95,8 @@ func (v Version) DefaultCRISocket(runtime string) string {
 	}
 }
 
-// movedRegistry are the first releases of older minor versions whose kubeadm takes images from registry.k8s.io: the change
-// of 1.25 came to those that were still supported (kubernetes pull requests 113388, 113393 and 113395).
+// movedRegistry are the first releases of older minor versions whose kubeadm takes images from registry.k8s.io: the
+// change of 1.25 came to those that were still supported (kubernetes pull requests 113388, 113393 and 113395).
 var movedRegistry = map[int]int{22: 17, 23: 15, 24: 9}
 
 // DefaultImageRepository is where kubeadm of the version takes images from.
@@ -125,11 +126,11 @@ func (v Version) PauseImage(repository string) string {
 }
 
 // KubeletFlagSetsCgroupDriver reports whether the kubelet's --cgroup-driver is the usual way: from 1.24 on the flag is
-// only left over, and KubeletConfiguration says it alone.
+// only left over, and KubeletConfiguration alone sets the driver.
 func (v Version) KubeletFlagSetsCgroupDriver() bool { return !v.atLeast(24) }
 
-// KubeletNeedsNetworkPluginFlag reports whether the kubelet has to be told to use CNI (dockershim, before 1.24); kubeadm
-// writes the flag itself.
+// KubeletNeedsNetworkPluginFlag reports whether the kubelet has to be told to use CNI (dockershim, before 1.24);
+// kubeadm writes the flag itself.
 func (v Version) KubeletNeedsNetworkPluginFlag() bool { return !v.atLeast(24) }
 
 // removedKubeletFlags are flags that a kubelet refuses to start with, by the minor version that removed them.
@@ -171,17 +172,18 @@ func (v Version) HasDockershim() bool { return !v.atLeast(24) }
 // FailCgroupV1InConfig reports whether KubeletConfiguration has failCgroupV1 (1.31).
 func (v Version) FailCgroupV1InConfig() bool { return v.atLeast(31) }
 
-// AppliesServerSide reports whether the API server applies manifests, of any size: kubectl's own apply keeps a copy of each object in
-// an annotation, for which large CRDs have no room. It is stable from 1.22; before 1.20 it refuses ports without a protocol.
+// AppliesServerSide reports whether the API server applies manifests, of any size: kubectl's own apply keeps a copy of
+// each object in an annotation, for which large CRDs have no room. It is stable from 1.22; before 1.20 it refuses ports
+// without a protocol.
 func (v Version) AppliesServerSide() bool { return v.atLeast(22) }
 
-// LearnerMode reports whether a further control plane joins etcd as a learner, so that a cut join costs no quorum: on by
-// default from 1.29.
+// LearnerMode reports whether a further control plane joins etcd as a learner, so that a cut join costs no quorum: on
+// by default from 1.29.
 func (v Version) LearnerMode() bool { return v.atLeast(29) }
 
-// featureGates are kubeadm's own feature gates, with the first minor version that takes them and the first that no longer
-// does; 0 where all do (cmd/kubeadm/app/features of the releases from 1.15 to 1.37). CoreDNS, which 1.15 to 1.17 name, is
-// deprecated there, and up to 1.27 kubeadm refuses a deprecated gate.
+// featureGates are kubeadm's own feature gates, with the first minor version that takes them and the first that no
+// longer does; 0 where all do (cmd/kubeadm/app/features of the releases from 1.15 to 1.37). CoreDNS, which 1.15 to 1.17
+// name, is deprecated there, and up to 1.27 kubeadm refuses a deprecated gate.
 var featureGates = map[string]struct{ since, gone int }{
 	"ControlPlaneKubeletLocalMode":     {31, 36},
 	"EtcdLearnerMode":                  {27, 33},

@@ -8,7 +8,7 @@ import (
 	"muster/internal/kube"
 )
 
-// The values that hold where a spec says nothing. kubeadm's own defaults are repeated here where muster has to know them.
+// The values that hold where a spec sets none. kubeadm's own defaults are repeated here where muster has to know them.
 const (
 	DefaultPodSubnet       = "10.244.0.0/16"
 	DefaultServiceSubnet   = "10.96.0.0/12"
@@ -23,8 +23,8 @@ const (
 )
 
 // Default fills in what the spec leaves open, in one pass and before Validate. Only facts that belong to a profile's
-// operating system (SELinux, firewall, CRI socket, image names) are left to the plan. A default has a path and no line: a
-// problem with it is reported at the nearest parent that stands in the file.
+// operating system (SELinux, firewall, CRI socket, image names) are left to the plan. A default has a path and no line:
+// a problem with it is reported at the nearest parent that is in the file.
 func (c *Cluster) Default(facts Facts) {
 	c.defaultKubernetes(facts)
 	c.defaultEndpoint()
@@ -41,7 +41,7 @@ func (c *Cluster) Default(facts Facts) {
 	set(&s.Packages.GPGCheck, "spec.packages.gpgCheck", true)
 }
 
-// set gives an unset value its default and the path that it would have in a file. A value that stands in the file and
+// set gives an unset value its default and the path that it would have in a file. A value that is in the file and
 // could not be read gets none: nothing may be judged by it.
 func set[T decode.Scalar](v *Value[T], path string, value T) {
 	if v.Set || v.Known() {
@@ -119,7 +119,7 @@ func (c *Cluster) defaultCNI() {
 	set(&cni.Flannel.Backend, "spec.cni.flannel.backend", DefaultFlannelBackend)
 }
 
-// UsesFlannel reports whether flannel is the pod network: because the spec says so, or because it says nothing.
+// UsesFlannel reports whether flannel is the pod network: because the spec chooses it, or because it chooses none.
 func (c CNI) UsesFlannel() bool {
 	return c.Flannel.Known() || !c.Manifests.Known() && !c.None.Known()
 }

@@ -47,7 +47,7 @@ func TestValidSpecs(t *testing.T) {
 	}
 }
 
-// TestDefaults are all that hold where a spec says nothing.
+// TestDefaults are all that hold where a spec sets nothing.
 func TestDefaults(t *testing.T) {
 	c := parse(t, small)
 	k, r := c.Spec.Kubernetes, c.Spec.Rendezvous
@@ -79,7 +79,7 @@ func number(path string, v int) Value[int] {
 	return Value[int]{At: At{Path: path}, V: v, Set: true}
 }
 
-// TestDefaultsFollow are defaults that depend on what the spec says.
+// TestDefaultsFollow are defaults that depend on what the spec sets.
 func TestDefaultsFollow(t *testing.T) {
 	endpoint := func(c *Cluster) string { return c.Spec.Kubernetes.ControlPlaneEndpoint.V }
 	mode := func(c *Cluster) string { return c.Spec.Kubernetes.Proxy.Mode.V }

@@ -30,7 +30,7 @@ func (c *Cluster) Targets() []Target {
 	return out
 }
 
-// founder is the first control plane, whose profile and ports hold for the whole cluster where the spec says nothing.
+// founder is the first control plane, whose profile and ports hold for the whole cluster where the spec sets nothing.
 func (c *Cluster) founder() (Target, bool) {
 	for i := range c.Spec.Nodes.Items {
 		if n := &c.Spec.Nodes.Items[i]; n.Role.V == ControlPlane {
@@ -60,7 +60,7 @@ func (r *roles) lay(role string, own Scope) Scope {
 	return lay(r.worker, own)
 }
 
-// lay puts a narrower scope over a wider one. A mask that the narrower one says takes the place of the wider one's in
+// lay puts a narrower scope over a wider one. A mask that the narrower one sets takes the place of the wider one's in
 // either form, since only one of the two forms may hold.
 func lay(wide, narrow Scope) Scope {
 	if narrow.Network.Netmask.Known() || narrow.Network.PrefixLength.Known() {
@@ -81,7 +81,8 @@ func (k Kubernetes) machine() MachineKubernetes {
 	}
 }
 
-// ControlPlanes returns the control planes of the spec in the order of the file; the first one founds the store of the rendezvous.
+// ControlPlanes returns the control planes of the spec in the order of the file; the first one founds the store of the
+// rendezvous.
 func (c *Cluster) ControlPlanes() []*Node {
 	var out []*Node
 	for i := range c.Spec.Nodes.Items {

@@ -9,7 +9,7 @@ import (
 	"muster/internal/decode"
 )
 
-// secretKeys finds the keys of secret values, with what stands before them: the first group is a word that only a flow
+// secretKeys finds the keys of secret values, with what is before them: the first group is a word that only a flow
 // mapping has there.
 var secretKeys = regexp.MustCompile(`(?m)(^[ \t-]*|[{,][ \t]*)(["']?(?:` + strings.Join(secretNames(reflect.TypeFor[Cluster](), map[reflect.Type]bool{}), "|") + `)["']?[ \t]*:)`)
 
@@ -33,8 +33,8 @@ func secretNames(t reflect.Type, seen map[reflect.Type]bool) []string {
 	return names
 }
 
-// Hide returns the text of a spec with a star for each character of its secret values, for people who look at the places
-// of problems. The text need not be YAML: where a value ends cannot be told, more is hidden.
+// Hide returns the text of a spec with a star for each character of its secret values, for people who look at the
+// places of problems. The text need not be YAML: where a value ends cannot be told, more is hidden.
 func Hide(source []byte) []byte {
 	out, from := []byte(nil), 0
 	for _, at := range secretKeys.FindAllSubmatchIndex(source, -1) {
@@ -60,8 +60,8 @@ func stars(value []byte) []byte {
 	}, value)
 }
 
-// valueLength is how many bytes behind a key belong to its value: up to the closing quote, to what ends a value in a flow
-// mapping, or to the next line that is not indented further than the key.
+// valueLength is how many bytes behind a key belong to its value: up to the closing quote, to what ends a value in a
+// flow mapping, or to the next line that is not indented further than the key.
 func valueLength(text []byte, inFlow bool, column int) int {
 	begin := len(text) - len(bytes.TrimLeft(text, " \t\r\n"))
 	if begin == len(text) {

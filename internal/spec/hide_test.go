@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// TestHide: nothing of a secret value stays, whatever form it stands in, and everything else does, in its column.
+// TestHide: nothing of a secret value stays, whatever form it has, and everything else does, in its column.
 func TestHide(t *testing.T) {
 	for _, text := range []string{
 		"users: [{name: a, passwordHash: hunter2}]\n",

@@ -13,7 +13,7 @@ import (
 const maxNodePrefix = 30
 
 // Bits is the prefix length of the node network, 1 to 30, from netmask or prefixLength; ok is false where neither is
-// given or the one given is no mask of a node network.
+// given or the one given is not the mask of a node network.
 func (n Network) Bits() (length int, ok bool) {
 	if n.PrefixLength.Set {
 		return n.PrefixLength.V, n.PrefixLength.V >= 1 && n.PrefixLength.V <= maxNodePrefix
@@ -35,7 +35,7 @@ func maskBits(mask netip.Addr) (length int, ok bool) {
 }
 
 // Static reports whether the block sets an address: it has a mask or a gateway. Without both, the interface asks DHCP
-// and keeps what else the block says.
+// and keeps what else the block sets.
 func (n Network) Static() bool {
 	return n.Netmask.Known() || n.PrefixLength.Known() || n.Gateway.Known()
 }
@@ -54,7 +54,7 @@ func (t Target) StaticAddress() (prefix netip.Prefix, ok bool) {
 	return netip.PrefixFrom(address, length), true
 }
 
-// parseIPv4 reads an IPv4 address. The error says what is wrong with it, without the text itself.
+// parseIPv4 reads an IPv4 address. The error tells what is wrong with it, without the text itself.
 func parseIPv4(text string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(text)
 	switch {

@@ -13,7 +13,8 @@ import (
 	"muster/internal/problem"
 )
 
-// TestShapeHidesMeaning: what decode refuses is not complained about a second time, and what depends on it is left alone.
+// TestShapeHidesMeaning: what decode refuses is not complained about a second time, and what depends on it is left
+// alone.
 func TestShapeHidesMeaning(t *testing.T) {
 	base := readBase(t)
 	for _, c := range []struct{ old, new, want string }{
@@ -172,7 +173,7 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	}
 }
 
-// TestPasswordOfAURLIsNotRepeated: the same for the values that stand in base.yaml's own line of kubernetes.
+// TestPasswordOfAURLIsNotRepeated: the same for the values that are in base.yaml's own line of kubernetes.
 func TestPasswordOfAURLIsNotRepeated(t *testing.T) {
 	base := readBase(t)
 	for _, key := range []string{"imageRepository", "controlPlaneEndpoint"} {
@@ -185,7 +186,7 @@ func TestPasswordOfAURLIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestTokenIsRefusedByName: the tutorial's token and its ttl have no field, and the spec says where to look.
+// TestTokenIsRefusedByName: the tutorial's token and its ttl have no field, and the error tells where to look.
 func TestTokenIsRefusedByName(t *testing.T) {
 	base := readBase(t)
 	for key, want := range map[string]string{"token": "bootstrapToken.ttl", "skipTokenPrint": "never printed", "tokenTTL": "bootstrapToken: {ttl: 15m}", "nodeName": "nodes[].name"} {
@@ -235,7 +236,7 @@ func TestThousandNodes(t *testing.T) {
 	}
 }
 
-// FuzzCheck looks for a panic, for a problem without a place, and for one that is no field of the spec.
+// FuzzCheck looks for a panic, for a problem without a place, and for one that is not at a field of the spec.
 func FuzzCheck(f *testing.F) {
 	files, err := filepath.Glob("../../test/golden/*/cluster.yaml")
 	if err != nil || len(files) == 0 {

@@ -32,7 +32,7 @@ type Cluster struct {
 	Spec Spec `yaml:"spec" required:"true" example:"{profile: debian12-containerd, nodes: [{name: k8s-master, role: control-plane, address: 192.168.31.130}]}"`
 }
 
-// Advice is what to do about a file that is no spec as a whole.
+// Advice is what to do about a file that as a whole is not a spec.
 func (Cluster) Advice() decode.Advice {
 	return decode.Advice{
 		Empty:    "run gen init for one to start from",
@@ -77,11 +77,16 @@ type Spec struct {
 // Machine is everything that may be said per cluster, per role, and per node or pool. Structures and maps are merged
 // key by key and files, units and users by path and name; any other list replaces the wider one.
 type Machine struct {
-	// Profile is the operating system and runtime: a built-in profile's name, or a path that starts with ./ or ../ or / and ends in .yaml.
+	// Profile is the operating system and runtime: a built-in profile's name, or a path that starts with ./ or ../ or /
+	// and ends in .yaml.
 	Profile Value[string] `yaml:"profile" example:"debian12-containerd"`
-	// Platform is where the machines run; it sets the limits that documents must keep: 16 KiB on ec2, 48 KiB on openstack, 64 KiB on azure and vsphere, 256 KiB on gce, and none elsewhere. No document that embeds the rendezvous fits; with delivery url control planes fit everywhere, but on ec2 only with cloud-init, as user-data of compressed bytes (aws ec2 run-instances --user-data fileb://user-data).
+	// Platform is where the machines run; it sets the limits that documents must keep: 16 KiB on ec2, 48 KiB on
+	// openstack, 64 KiB on azure and vsphere, 256 KiB on gce, and none elsewhere. No document that embeds the
+	// rendezvous fits; with delivery url control planes fit everywhere, but on ec2 only with cloud-init, as user-data
+	// of compressed bytes (aws ec2 run-instances --user-data fileb://user-data).
 	Platform Value[string] `yaml:"platform" enum:"none,ec2,openstack,gce,azure,vsphere,proxmox,libvirt,metal" example:"libvirt"`
-	// Architecture is the machine's processor, by Go's and Debian's name; control planes need it for the program of the rendezvous.
+	// Architecture is the machine's processor, by Go's and Debian's name; control planes need it for the program of the
+	// rendezvous.
 	Architecture Value[string] `yaml:"architecture" enum:"amd64,arm64" example:"arm64"`
 	// Docker configures Docker, in profiles that use it.
 	Docker Docker `yaml:"docker" example:"{registryMirrors: [\"http://hub-mirror.c.163.com\"]}"`
@@ -128,7 +133,8 @@ type Node struct {
 	Address Value[string] `yaml:"address" example:"192.168.31.130"`
 	// Aliases are further names for the machine in every /etc/hosts.
 	Aliases List[Value[string]] `yaml:"aliases" example:"[master]"`
-	// MAC is the hardware address of the machine's network interface; it finds the machine's PXE script, and the interface, which is renamed to network.interface, or to lan0 without one.
+	// MAC is the hardware address of the machine's network interface; it finds the machine's PXE script, and the
+	// interface, which is renamed to network.interface, or to lan0 without one.
 	MAC Value[string] `yaml:"mac" example:"52:54:00:12:34:56"`
 	// Disk is the device that an installer writes the operating system to.
 	Disk Value[string] `yaml:"disk" example:"/dev/vda"`
@@ -156,7 +162,9 @@ type Kubernetes struct {
 	ClusterName Value[string] `yaml:"clusterName" example:"k8s"`
 	// ImageRepository is the registry that the control plane's images and the pause image come from.
 	ImageRepository Value[string] `yaml:"imageRepository" example:"registry.aliyuncs.com/google_containers"`
-	// ControlPlaneEndpoint is the stable HOST or HOST:PORT of the API server, such as that of a balancer of yours, which passes this port on to the control planes from before the first boot; api.<clusterName>.muster by default, which every machine finds in /etc/hosts.
+	// ControlPlaneEndpoint is the stable HOST or HOST:PORT of the API server, such as that of a balancer of yours,
+	// which passes this port on to the control planes from before the first boot; api.<clusterName>.muster by default,
+	// which every machine finds in /etc/hosts.
 	ControlPlaneEndpoint Value[string] `yaml:"controlPlaneEndpoint" example:"k8s.example.com:6443"`
 	// CertificatesDir is where kubeadm keeps certificates on a control plane.
 	CertificatesDir Value[string] `yaml:"certificatesDir" example:"/etc/kubernetes/pki"`
@@ -184,7 +192,9 @@ type Kubernetes struct {
 	Kubelet Component `yaml:"kubelet" example:"{extraArgs: {v: \"2\"}}"`
 	// BootstrapToken bounds the token that kubeadm init makes for itself.
 	BootstrapToken BootstrapToken `yaml:"bootstrapToken" example:"{ttl: 15m}"`
-	// Patches are JSON merge patches (RFC 7396) over the documents that muster writes for kubeadm, by kind: ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration are the cluster's, InitConfiguration is read by the control plane that runs kubeadm init, whichever that is, and JoinConfiguration by all other machines.
+	// Patches are JSON merge patches (RFC 7396) over the documents that muster writes for kubeadm, by kind:
+	// ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration are the cluster's, InitConfiguration is
+	// read by the control plane that runs kubeadm init, whichever that is, and JoinConfiguration by all other machines.
 	Patches Map[Free] `yaml:"patches" example:"{KubeletConfiguration: {maxPods: 200}}"`
 }
 
@@ -211,11 +221,12 @@ type MachineKubernetes struct {
 	APIServer LocalAPIEndpoint `yaml:"apiServer" example:"{bindPort: 6443}"`
 	// Kubelet configures these machines' kubelet.
 	Kubelet Component `yaml:"kubelet" example:"{extraArgs: {max-pods: \"200\"}}"`
-	// Patches are JSON merge patches over these machines' InitConfiguration, which the control plane that runs kubeadm init reads, and JoinConfiguration, which all others read.
+	// Patches are JSON merge patches over these machines' InitConfiguration, which the control plane that runs kubeadm
+	// init reads, and JoinConfiguration, which all others read.
 	Patches Map[Free] `yaml:"patches" example:"{JoinConfiguration: {timeouts: {tlsBootstrap: 10m0s}}}"`
 }
 
-// Refused names keys that stand elsewhere.
+// Refused names keys that belong elsewhere.
 func (MachineKubernetes) Refused() map[string]string {
 	const wide = "it holds for the whole cluster; write it under spec.kubernetes"
 	return map[string]string{
@@ -265,7 +276,8 @@ type Component struct {
 // Proxy configures kube-proxy.
 type Proxy struct {
 	At
-	// Mode is how services are carried: ipvs, iptables, or nftables (from Kubernetes 1.31); by default ipvs, and nftables from Kubernetes 1.35, which deprecates ipvs.
+	// Mode is how services are carried: ipvs, iptables, or nftables (from Kubernetes 1.31); by default ipvs, and
+	// nftables from Kubernetes 1.35, which deprecates ipvs.
 	Mode Value[string] `yaml:"mode" enum:"ipvs,iptables,nftables" example:"ipvs"`
 	// Scheduler is the scheduling method of ipvs, such as rr, wrr or sh.
 	Scheduler Value[string] `yaml:"scheduler" enum:"rr,wrr,lc,wlc,lblc,lblcr,sh,dh,sed,nq,mh" example:"rr"`
@@ -278,7 +290,7 @@ type BootstrapToken struct {
 	TTL Value[string] `yaml:"ttl" example:"15m"`
 }
 
-// Refused names keys that stand elsewhere.
+// Refused names keys that belong elsewhere.
 func (BootstrapToken) Refused() map[string]string {
 	return map[string]string{
 		"token": "tokens are minted for each machine at first boot and never stand in a file; leave it out and set ttl if 15m does not fit",
@@ -288,9 +300,11 @@ func (BootstrapToken) Refused() map[string]string {
 // Rendezvous is how the machines exchange join tokens at first boot.
 type Rendezvous struct {
 	At
-	// Delivery is how the rendezvous program gets to control planes: in their document, as a file on the boot medium, or from a URL.
+	// Delivery is how the rendezvous program gets to control planes: in their document, as a file on the boot medium,
+	// or from a URL.
 	Delivery Value[string] `yaml:"delivery" enum:"embed,media,url" example:"embed"`
-	// URL is where control planes fetch the program, with delivery url: gen writes it to rendezvous/ of the output folder, for you to serve.
+	// URL is where control planes fetch the program, with delivery url: gen writes it to rendezvous/ of the output
+	// folder, for you to serve.
 	URL Value[string] `yaml:"url" example:"https://files.example.com/rendezvous-amd64"`
 	// SHA256 is the program's digest, with delivery url.
 	SHA256 Value[string] `yaml:"sha256" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
@@ -375,7 +389,9 @@ type Registries struct {
 // Network is a machine's static network.
 type Network struct {
 	At
-	// Interface is the network interface's name as the machine has it: often enp1s0 under libvirt, ens18 under Proxmox, ens192 under VMware. Where you do not know it, leave it out and give each node its mac, which finds the interface: that is then renamed lan0, and a VLAN on it has link: lan0.
+	// Interface is the network interface's name as the machine has it: often enp1s0 under libvirt, ens18 under Proxmox,
+	// ens192 under VMware. Where you do not know it, leave it out and give each node its mac, which finds the
+	// interface: that is then renamed lan0, and a VLAN on it has link: lan0.
 	Interface Value[string] `yaml:"interface" example:"ens33"`
 	// Netmask is the node network's mask in dotted form.
 	Netmask Value[string] `yaml:"netmask" example:"255.255.255.0"`
@@ -456,11 +472,14 @@ type BondParameters struct {
 // System is what is set up in the operating system.
 type System struct {
 	At
-	// SELinux is the mode that SELinux is put in, now and after reboots; harmless where there is none. The profile decides by default.
+	// SELinux is the mode that SELinux is put in, now and after reboots; harmless where there is none. The profile
+	// decides by default.
 	SELinux Value[string] `yaml:"selinux" enum:"disabled,permissive,enforcing" example:"disabled"`
-	// Firewall is what happens to the system's firewall: it is disabled, has the cluster's ports opened, or is kept as it is. The profile decides by default.
+	// Firewall is what happens to the system's firewall: it is disabled, has the cluster's ports opened, or is kept as
+	// it is. The profile decides by default.
 	Firewall Value[string] `yaml:"firewall" enum:"disabled,ports,keep" example:"disabled"`
-	// Swap is what happens to swap: it is switched off, now and after reboots, or kept (kubeadm and the kubelet are then told to bear it).
+	// Swap is what happens to swap: it is switched off, now and after reboots, or kept (kubeadm and the kubelet are
+	// then told to bear it).
 	Swap Value[string] `yaml:"swap" enum:"disabled,keep" example:"disabled"`
 	// Sysctl are further kernel settings.
 	Sysctl Map[Value[string]] `yaml:"sysctl" example:"{vm.max_map_count: \"262144\"}"`
@@ -555,7 +574,8 @@ type File struct {
 	Path Value[string] `yaml:"path" required:"true" example:"/etc/motd"`
 	// Mode is the file's mode in octal, quoted.
 	Mode Value[string] `yaml:"mode" example:"\"0644\""`
-	// Owner is the file's USER or USER:GROUP: root, which is each that is not said, the machine's users and their groups, and the groups that every image has.
+	// Owner is the file's USER or USER:GROUP: root, which is each that is not said, the machine's users and their
+	// groups, and the groups that every image has.
 	Owner Value[string] `yaml:"owner" example:"root:root"`
 	// Contents is what the file holds.
 	Contents Value[string] `yaml:"contents" example:"hello" text:"any" empty:"true"`

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestTimezones: timezones.txt names nothing that the tz database of Go's tree does not have. -update rewrites it from there,
-// but for Factory, which says that no zone was chosen. That Go has a name more does not fail: a newer Go may.
+// TestTimezones: timezones.txt names nothing that the tz database of Go's tree does not have. -update rewrites it from
+// there, but for Factory, which means that no zone was chosen. That Go has a name more does not fail: a newer Go may.
 func TestTimezones(t *testing.T) {
 	database, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib/time/zoneinfo.zip"))
 	if err != nil {

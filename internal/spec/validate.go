@@ -69,7 +69,7 @@ type validator struct {
 	strings      []stringValue
 	// places are all values of the file by path, to find a parent's line.
 	places map[string]At
-	// failed are the paths that an error stands at, unread those of decode's errors, warned those of a warning.
+	// failed are the paths at which an error was reported, unread those of decode's errors, warned those of a warning.
 	failed, unread, warned map[string]bool
 }
 
@@ -143,7 +143,7 @@ func (v *validator) walkStruct(part reflect.Value, tag reflect.StructTag) {
 	}
 }
 
-// errorf reports an error where nothing that says more has been said.
+// errorf reports an error, unless one was reported at the place already.
 func (v *validator) errorf(at At, instead, format string, args ...any) {
 	if v.answered(at) {
 		return
@@ -152,7 +152,7 @@ func (v *validator) errorf(at At, instead, format string, args ...any) {
 	v.problems.Errorf(v.locate(at), instead, format, args...)
 }
 
-// warnf reports a warning where nothing that says more has been said.
+// warnf reports a warning, unless an error or a warning was reported at the place already.
 func (v *validator) warnf(at At, instead, format string, args ...any) {
 	if v.answered(at) || v.warned[at.Path] {
 		return
@@ -161,8 +161,8 @@ func (v *validator) warnf(at At, instead, format string, args ...any) {
 	v.problems.Warnf(v.locate(at), instead, format, args...)
 }
 
-// answered reports whether an error stands at a path already, or something would be said to be missing from a part that
-// could not be read.
+// answered reports whether an error was reported at a path already, or something would be called missing from a part
+// that could not be read.
 func (v *validator) answered(at At) bool {
 	return v.failed[at.Path] || !at.Known() && v.insideUnread(at.Path)
 }

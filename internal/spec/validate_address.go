@@ -185,7 +185,8 @@ func ruleSameNetwork(v *validator) {
 	}
 }
 
-// byGateway groups the nodes with a whole static network by the line that gives their gateway, in the order of the file.
+// byGateway groups the nodes with a whole static network by the line that gives their gateway, in the order of the
+// file.
 func (v *validator) byGateway() [][]Target {
 	var groups [][]Target
 	index := map[string]int{}
@@ -254,8 +255,8 @@ type routedLink struct {
 	routes    []Route
 }
 
-// routedLinks are the interfaces of a network block. The first is the one that carries the node's own address, which a bond
-// or VLAN may be.
+// routedLinks are the interfaces of a network block. The first is the one that carries the node's own address, which a
+// bond or VLAN may be.
 func routedLinks(n Network) []routedLink {
 	all := []routedLink{{n.Interface.V, slices.Clone(n.Addresses.Items), slices.Clone(n.Routes.Items)}}
 	add := func(name string, addresses List[Value[string]], routes List[Route]) {
@@ -274,8 +275,8 @@ func routedLinks(n Network) []routedLink {
 	return all
 }
 
-// Rule: a route's next hop lies in a network of its interface: Linux refuses any other ("Nexthop has invalid gateway"). What
-// DHCP gives is not known here.
+// Rule: a route's next hop lies in a network of its interface: Linux refuses any other ("Nexthop has invalid gateway").
+// What DHCP gives is not known here.
 func ruleRouteReachable(v *validator) {
 	for _, t := range v.targets {
 		if t.Node == nil {

@@ -142,8 +142,8 @@ func ruleFileOwner(v *validator, s Scope) {
 	}
 }
 
-// Rule: the owner and group of a file are there when the machine's files are written: root, its users and their groups, and
-// the groups that every image has. What is fetched comes after the packages, which bring accounts of their own.
+// Rule: the owner and group of a file are there when the machine's files are written: root, its users and their groups,
+// and the groups that every image has. What is fetched comes after the packages, which bring accounts of their own.
 func ruleFileOwnerMade(v *validator, t Target) {
 	profile := v.facts.Profiles[t.Profile.V]
 	users, groups := []string{"root"}, append([]string{"root"}, profile.Groups...)

@@ -14,8 +14,8 @@ var (
 	flagClusterRules = []func(*validator){ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue}
 )
 
-// component is one program of the control plane with the flags that the spec gives it, and those that muster decides on,
-// with what to write instead.
+// component is one program of the control plane with the flags that the spec gives it, and those that muster decides
+// on, with what to write instead.
 type component struct {
 	name  string
 	args  Map[Value[string]]
@@ -120,8 +120,8 @@ func ruleKubeletFlagOwned(v *validator, s Scope) {
 	}
 }
 
-// Rule: a kubelet's flag has a value that systemd reads as one word: kubeadm writes the flags unquoted into an environment
-// file.
+// Rule: a kubelet's flag has a value that systemd reads as one word: kubeadm writes the flags unquoted into an
+// environment file.
 func ruleKubeletFlagValue(v *validator, s Scope) {
 	for _, arg := range s.Kubernetes.Kubelet.ExtraArgs.Entries {
 		if strings.ContainsAny(arg.Value.V, " \t\"'\\`$#") {
@@ -149,8 +149,8 @@ var (
 	machinePatchKinds = []string{"InitConfiguration", "JoinConfiguration"}
 )
 
-// Rule: patches name a document that muster writes: of the cluster in spec.kubernetes, of one machine anywhere, and that
-// of kubeadm init not for workers.
+// Rule: patches name a document that muster writes: of the cluster in spec.kubernetes, of one machine anywhere, and
+// that of kubeadm init not for workers.
 func rulePatchKind(v *validator, s Scope) {
 	kinds := machinePatchKinds
 	if s.Path == v.Spec.Path {
@@ -178,7 +178,7 @@ func rulePatchMapping(v *validator, s Scope) {
 	}
 }
 
-// checkMapping refuses a free part that is no mapping: as a merge patch it would replace the whole document.
+// checkMapping refuses a free part that is not a mapping: as a merge patch it would replace the whole document.
 func (v *validator) checkMapping(part Free) {
 	if _, ok := part.V.(map[string]any); part.Set && !ok {
 		v.errorf(part.At, "write the keys that differ", "a mapping is meant here")

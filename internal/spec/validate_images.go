@@ -52,7 +52,7 @@ func ruleArchiveDigest(v *validator, s Scope) {
 // taggedImage is an image's name with its tag, its digest or both.
 var taggedImage = regexp.MustCompile(`^(.+?)(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
 
-// checkImage refuses what is no image's name with a tag or digest.
+// checkImage refuses what is not an image's name with a tag or digest.
 func (v *validator) checkImage(image Value[string], example string) {
 	if !image.Set {
 		return

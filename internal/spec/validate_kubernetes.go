@@ -78,7 +78,7 @@ func (v *validator) ownEndpoint() bool {
 	return host != "" && host == OwnEndpointHost(v.Spec.Kubernetes.ClusterName.V)
 }
 
-// splitEndpoint splits HOST:PORT; ok is false where it is no such thing.
+// splitEndpoint splits HOST:PORT; ok is false where it is anything else.
 func splitEndpoint(endpoint string) (host string, port int, ok bool) {
 	host, text, _ := strings.Cut(endpoint, ":")
 	port, err := strconv.Atoi(text)
@@ -172,7 +172,8 @@ func ruleCertificatesDir(v *validator) {
 	}
 }
 
-// The bounds of a token's life: longer than a day is no bootstrap token, longer than an hour is more than a boot needs.
+// The bounds of a token's life: longer than a day is not meant for a bootstrap token, longer than an hour is more than
+// a boot needs.
 const (
 	maxTokenTTL  = 24 * time.Hour
 	longTokenTTL = time.Hour
@@ -293,7 +294,7 @@ func writeRepository(name string) string {
 // withoutTheLogin is the advice where a name has a user or password in front.
 const withoutTheLogin = "write it without the part before @"
 
-// withoutLogin cuts what stands before the last @: it may be a password, which no error repeats. The @ of an image's digest
+// withoutLogin cuts what is before the last @: it may be a password, which no error repeats. The @ of an image's digest
 // has none in front.
 func withoutLogin(name string) string {
 	end := len(name)

@@ -284,7 +284,7 @@ func ruleNameserverCount(v *validator, s Scope) {
 	}
 }
 
-// checkNetwork refuses what is no network, or has host bits.
+// checkNetwork refuses what is not a network, or has host bits.
 func (v *validator) checkNetwork(network Value[string], instead string) (netip.Prefix, bool) {
 	if !network.Set {
 		return netip.Prefix{}, false
@@ -386,7 +386,7 @@ func ruleNetworksApart(v *validator) {
 	}
 }
 
-// reportOverlap blames the network that stands in the file where one of the two is a default.
+// reportOverlap blames the network that is written in the file where one of the two is a default.
 func (v *validator) reportOverlap(inner, other block) {
 	if !inner.Known() && other.Known() {
 		v.errorf(other.At, "write another network here, or set "+inner.Path, "%s %s overlaps with the default %s %s", other.name, other.prefix, inner.name, inner.prefix)

@@ -128,7 +128,8 @@ func rulePoolName(v *validator, t Target) {
 	}
 }
 
-// Rule: an alias is a DNS-1123 subdomain, since it becomes a name in every /etc/hosts, and none that means something else there.
+// Rule: an alias is a DNS-1123 subdomain, since it becomes a name in every /etc/hosts, and none that means something
+// else there.
 func ruleAliasName(v *validator, t Target) {
 	if t.Node == nil {
 		return
@@ -301,7 +302,8 @@ func inDomain(prefix, domain string) bool {
 	return prefix == domain || strings.HasSuffix(prefix, "."+domain)
 }
 
-// Rule: a label of the domains kubernetes.io and k8s.io is one that a kubelet may set; with another one it does not start.
+// Rule: a label of the domains kubernetes.io and k8s.io is one that a kubelet may set; with another one it does not
+// start.
 func ruleKubeletLabel(v *validator, t Target) {
 	for _, label := range t.Labels.Entries {
 		prefix, _, prefixed := strings.Cut(label.Key, "/")

@@ -55,8 +55,8 @@ func ruleDelivery(v *validator) {
 // withoutMedium are platforms that give a machine user data and no medium of the user's.
 var withoutMedium = []string{"ec2", "gce", "azure"}
 
-// Rule: delivery media is for control planes that boot from a medium of muster's: with cloud-init, not over the network, and
-// not on ec2, gce or azure.
+// Rule: delivery media is for control planes that boot from a medium of muster's: with cloud-init, not over the
+// network, and not on ec2, gce or azure.
 func ruleDeliveryMedia(v *validator) {
 	r := v.Spec.Rendezvous
 	if r.Delivery.V != "media" || !r.Delivery.Known() {

@@ -82,8 +82,8 @@ func ruleInsecureRegistryTwice(v *validator, s Scope) {
 	}
 }
 
-// Rule: docker.io does not stand in containerd.insecureRegistries beside registryMirrors, which say already how Docker Hub is
-// asked.
+// Rule: docker.io does not stand in containerd.insecureRegistries beside registryMirrors, which say already how Docker
+// Hub is asked.
 func ruleInsecureDockerHub(v *validator, t Target) {
 	for _, registry := range t.Containerd.InsecureRegistries.Items {
 		if registry.V == "docker.io" && len(t.Containerd.RegistryMirrors.Items) > 0 {
@@ -98,8 +98,9 @@ func ruleRuntimeMapping(v *validator, s Scope) {
 	v.checkMapping(s.Containerd.Config)
 }
 
-// Rule: docker.daemon and containerd.config leave the mirrors to registryMirrors, the containerd version to the profile,
-// and the cgroup driver as the kubelet has it; containerd.config takes nothing away that muster writes into config.toml.
+// Rule: docker.daemon and containerd.config leave the mirrors to registryMirrors, the containerd version to the
+// profile, and the cgroup driver as the kubelet has it; containerd.config takes nothing away that muster writes into
+// config.toml.
 func ruleRuntimeOwned(v *validator, s Scope) {
 	for _, owned := range []struct {
 		part    Free
@@ -123,12 +124,12 @@ func ruleRuntimeOwned(v *validator, s Scope) {
 type criKey struct {
 	plugin string
 	path   string
-	// instead is where the spec says what the key holds; a key without it may be written, but not taken away.
+	// instead is where the spec sets what the key holds; a key without it may be written, but not taken away.
 	instead string
 }
 
-// criKeys are those of versions 2 and 3 of the file: which of them a machine gets follows from its profile, and a config
-// may stand where several profiles meet.
+// criKeys are those of versions 2 and 3 of the file: which of them a machine gets follows from its profile, and a
+// config may be written where several profiles meet.
 var criKeys = slices.Concat(
 	criPlugin("io.containerd.grpc.v1.cri", runcKeys, registryKeys, []criKey{{path: "cni.bin_dir"}, {path: "cni.conf_dir"}, {path: "sandbox_image"}}),
 	criPlugin("io.containerd.cri.v1.runtime", runcKeys, []criKey{{path: "cni.bin_dirs"}, {path: "cni.conf_dir"}}),
@@ -155,8 +156,8 @@ func criPlugin(name string, keys ...[]criKey) []criKey {
 	return all
 }
 
-// checkCRIConfig refuses a patch of config.toml that sets what the spec's own fields say, or removes what muster writes: a
-// null takes away all that is below it, and so does a value in the place of a mapping.
+// checkCRIConfig refuses a patch of config.toml that sets what the spec's own fields set, or removes what muster
+// writes: a null takes away all that is below it, and so does a value in the place of a mapping.
 func (v *validator) checkCRIConfig(config Free) {
 	for _, key := range criKeys {
 		path := append([]string{"plugins", key.plugin}, strings.Split(key.path, ".")...)
@@ -174,8 +175,8 @@ func (v *validator) checkCRIConfig(config Free) {
 	}
 }
 
-// followPatch follows a path into a merge patch, down to its end or to what is no mapping and so takes the place of all
-// below it. Nothing is reached where the patch leaves the path alone.
+// followPatch follows a path into a merge patch, down to its end or to what is not a mapping and so takes the place of
+// all below it. Nothing is reached where the patch leaves the path alone.
 func followPatch(patch any, path []string) (reached []string, value any) {
 	for i, key := range path {
 		level, mapping := patch.(map[string]any)

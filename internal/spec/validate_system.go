@@ -84,8 +84,9 @@ func ruleModuleTwice(v *validator, s Scope) {
 // timezoneName is what an editor can check: ruleTimezone knows the names themselves.
 var timezoneName = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){0,2}$`)
 
-// timezones are the names of the tz database that Go brings. time.LoadLocation is not asked: it looks at the files of the
-// machine that gen runs on first, so one spec would be right here and wrong there, and it cannot tell what was meant.
+// timezones are the names of the tz database that Go brings. time.LoadLocation is not asked: it looks at the files of
+// the machine that gen runs on first, so one spec would be right here and wrong there, and it cannot tell what was
+// meant.
 var timezones = strings.Fields(timezonesFile)
 
 //go:embed timezones.txt
@@ -142,8 +143,8 @@ func ruleNTPServer(v *validator, s Scope) {
 	}
 }
 
-// urlMistake tells what keeps a text from being an http or https URL with a host that every program reads alike: nothing
-// that shells, systemd or a package manager's files read as something else, and no password.
+// urlMistake tells what keeps a text from being an http or https URL with a host that every program reads alike:
+// nothing that shells, systemd or a package manager's files read as something else, and no password.
 func urlMistake(text string) (what, instead string) {
 	u, err := url.Parse(text)
 	switch {
@@ -202,7 +203,7 @@ func ruleNoProxy(v *validator, s Scope) {
 				instead = fmt.Sprintf("write %d entries", len(strings.FieldsFunc(entry.V, func(r rune) bool { return r == ',' || r == ' ' })))
 			}
 			what := fmt.Sprintf("%.70q is no name, address or network", entry.V)
-			if strings.Contains(entry.V, "@") { // a password may stand before it
+			if strings.Contains(entry.V, "@") { // a password may be in front of it
 				what = "this is no name, address or network"
 			}
 			v.errorf(entry.At, instead, "%s", what)

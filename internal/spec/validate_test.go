@@ -96,7 +96,7 @@ func readCases(t *testing.T) (intro string, cases []ruleCase) {
 	return intro, cases
 }
 
-// insert adds a line to the last edit; one that stands on its own, or is indented as a key of spec after a replacement
+// insert adds a line to the last edit; one that is on its own, or is indented as a key of spec after a replacement
 // that is not, takes the place of "# more".
 func (c *ruleCase) insert(line string) {
 	own := strings.HasPrefix(line, "  ")
@@ -129,8 +129,8 @@ func readBase(t *testing.T) string {
 	return string(base)
 }
 
-// TestRules makes each mistake of testdata/rules.txt and wants exactly what stands there: one mistake, one problem, with
-// its path, line, column, message and remedy. Without the rule that the case names nothing of it may be reported.
+// TestRules makes each mistake of testdata/rules.txt and wants exactly what is written there: one mistake, one problem,
+// with its path, line, column, message and remedy. Without the rule that the case names nothing of it may be reported.
 func TestRules(t *testing.T) {
 	base := readBase(t)
 	intro, cases := readCases(t)

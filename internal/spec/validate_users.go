@@ -21,8 +21,8 @@ var loginName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 // systemUsers are accounts that programs of the operating system own.
 var systemUsers = []string{"bin", "daemon", "sys", "sync", "mail", "nobody", "systemd-network", "systemd-resolve", "sshd", "dbus", "messagebus", "etcd", "polkitd", "chrony", "ntp"}
 
-// systemGroups are groups that an operating system brings without a user of that name: useradd refuses such a name, and with it every user
-// that a document names after it.
+// systemGroups are groups that an operating system brings without a user of that name: useradd refuses such a name, and
+// with it every user that a document names after it.
 var systemGroups = []string{
 	"adm", "audio", "backup", "cdrom", "crontab", "dialout", "dip", "disk", "fax", "floppy", "input", "kmem", "kvm", "lock", "operator", "plugdev", "render", "sasl", "sgx",
 	"shadow", "src", "staff", "sudo", "systemd-journal", "tape", "tty", "users", "utempter", "utmp", "video", "voice", "wheel",
@@ -165,8 +165,8 @@ func ruleGroup(v *validator, s Scope) {
 	}
 }
 
-// Rule: a user's group is there when the user is made: every image has it, or it is the group of a user made before. Any
-// other group cloud-init makes and Ignition does not; the group of a user made later stands in that user's way.
+// Rule: a user's group is there when the user is made: every image has it, or it is the group of a user made before.
+// Any other group cloud-init makes and Ignition does not; the group of a user made later stands in that user's way.
 func ruleGroupMade(v *validator, t Target) {
 	profile, there := v.facts.Profiles[t.Profile.V], map[string]bool{}
 	for i, user := range t.Users.Items {
@@ -241,7 +241,7 @@ func ruleNobodyLogsIn(v *validator) {
 		"nobody can log in to any of these machines")
 }
 
-// logsIn reports whether a user has a key or a password. One that stands in the file and could not be read counts: what is
+// logsIn reports whether a user has a key or a password. One that is in the file and could not be read counts: what is
 // wrong with it is said already.
 func (v *validator) logsIn(u User) bool {
 	keys := u.SSHAuthorizedKeys

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// constraint is what a field's value has to be beyond its type, as far as a JSON Schema can say it.
+// constraint is what a field's value has to be beyond its type, as far as a JSON Schema can express it.
 type constraint struct {
-	// pattern is the name of a regular expression of the spec's rules, or such an expression itself; for a list and a map it
-	// holds for each item and value.
+	// pattern is the name of a regular expression of the spec's rules, or such an expression itself; for a list and a
+	// map it holds for each item and value.
 	pattern string
 	// keys is the same for the keys of a map.
 	keys string
@@ -36,7 +36,7 @@ const (
 )
 
 // constraints are what an editor may complain about while a spec is being written. What is missing here is found by gen
-// check; what stands here is held against gen's own rules by a test.
+// check; what is written here is held against gen's own rules by a test.
 var constraints = map[string]constraint{
 	"Metadata.Name":   {pattern: "dnsLabel"},
 	"Machine.Profile": {pattern: profileOrPath},
@@ -126,7 +126,7 @@ var constraints = map[string]constraint{
 
 // choice is what a block's keys have to be together.
 type choice struct {
-	// oneOf are keys of which exactly one stands there; atMostOne, of which no two do.
+	// oneOf are keys of which exactly one is there; atMostOne, of which no two are.
 	oneOf, atMostOne []string
 }
 

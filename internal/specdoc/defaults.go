@@ -10,7 +10,7 @@ import (
 	"muster/internal/spec"
 )
 
-// defaultValue is what holds where the spec says nothing. A computed one depends on the rest of the spec.
+// defaultValue is what holds where the spec sets nothing. A computed one depends on the rest of the spec.
 type defaultValue struct {
 	value    any
 	computed bool

@@ -66,7 +66,7 @@ type example struct {
 	// refused tells that a rule keeps the key out of the scope.
 	refused bool
 	tree    map[string]any
-	// parent is the part of the tree that the key stands in.
+	// parent is the part of the tree that the key is in.
 	parent map[string]any
 }
 
@@ -92,7 +92,7 @@ func testModel(t *testing.T) *model {
 	return m
 }
 
-// examples puts the example of every key at every place where the key may stand by the types.
+// examples puts the example of every key at every place where the key may be by the types.
 func (m *model) examples(t *testing.T) []example {
 	t.Helper()
 	var all []example
@@ -209,8 +209,8 @@ func errorsOf(found []problem.Problem) []problem.Problem {
 	return slices.DeleteFunc(slices.Clone(found), func(p problem.Problem) bool { return p.Severity != problem.Error })
 }
 
-// TestExamplesMeetTheRules: an example that gen refuses teaches a mistake, and a place that docs/spec.md names has to be
-// one where gen takes the key.
+// TestExamplesMeetTheRules: an example that gen refuses teaches a mistake, and a place that docs/spec.md names has to
+// be one where gen takes the key.
 func TestExamplesMeetTheRules(t *testing.T) {
 	m := testModel(t)
 	all := m.examples(t)

@@ -12,7 +12,7 @@ import (
 	"muster/internal/spec"
 )
 
-// TestFilesAreCurrent: the two files are what the source says now.
+// TestFilesAreCurrent: the two files are those that the source gives now.
 func TestFilesAreCurrent(t *testing.T) {
 	files, err := generate(os.DirFS("../.."))
 	if err != nil {

@@ -68,8 +68,8 @@ func (m *model) jsonSchema() ([]byte, error) {
 // alwaysInlined tells whether no field has the block as its own.
 func (b *block) alwaysInlined() bool { return b.structure.Name() == "Machine" }
 
-// blockSchema is the schema of a block with all keys that may stand in it. It has no description: an editor would show
-// that instead of what the key in front of the block says.
+// blockSchema is the schema of a block with all keys that may be in it. It has no description: an editor would show
+// that instead of what the key in front of the block tells.
 func (m *model) blockSchema(b *block) (*schema, error) {
 	s := &schema{Type: "object", Properties: map[string]*schema{}, AdditionalProperties: false}
 	for _, f := range b.allFields() {
@@ -106,12 +106,12 @@ func (b *block) allFields() []field {
 	return append(all, b.fields...)
 }
 
-// allowed tells whether a key is refused wherever the block stands.
+// allowed tells whether a key is refused wherever the block is.
 func (m *model) allowed(b *block, f field) bool {
 	return slices.ContainsFunc(b.places, func(p place) bool { return m.mayStand(p.child(f.key, "")) })
 }
 
-// mayStand tells whether a path may be said in its scope.
+// mayStand tells whether a path may be set in its scope.
 func (m *model) mayStand(p place) bool {
 	path, s := p.below, p.scope
 	if path == "" {

@@ -1,7 +1,7 @@
-// Command specdoc writes what is made of the spec's own source: docs/spec.md for people and internal/spec/schema.json, the
-// JSON Schema, for editors. Field comments, struct tags, the comments of the rules, and the defaults are the only place
-// where any of it is written down, so neither file can tell something else than gen does. It reads Go source and runs
-// the defaults; it never reads a spec, and gen does not contain it.
+// Command specdoc writes what is made of the spec's own source: docs/spec.md for people and internal/spec/schema.json,
+// the JSON Schema, for editors. Field comments, struct tags, the comments of the rules, and the defaults are the only
+// place where any of it is written down, so neither file can tell something else than gen does. It reads Go source and
+// runs the defaults; it never reads a spec, and gen does not contain it.
 //
 // Run it from the project's folder, or as make docs.
 package main

@@ -9,12 +9,12 @@ import (
 	"unicode"
 )
 
-// intro is what the page says before its tables.
+// intro is the text of the page before its tables.
 //
 //go:embed intro.md
 var intro string
 
-// titles are the headings of blocks that stand in several scopes or whose path says nothing.
+// titles are the headings of blocks that are in several scopes or whose path tells nothing.
 var titles = map[string]string{
 	"Cluster": "The file",
 	"Machine": "What may be said everywhere",
@@ -37,7 +37,7 @@ func (m *model) markdown() []byte {
 	return []byte(out.String())
 }
 
-// title is the heading of a block: the path, or the paths, that it stands at.
+// title is the heading of a block: the path, or the paths, that it is at.
 func (m *model) title(b *block) string {
 	if title, ok := titles[b.structure.Name()]; ok {
 		return title
@@ -213,7 +213,7 @@ func (m *model) defaultText(b *block, f field) string {
 	}
 }
 
-// whereText lists the scopes of a key; in a block that stands at several paths they may differ from one to the next.
+// whereText lists the scopes of a key; in a block that is at several paths they may differ from one to the next.
 func (m *model) whereText(b *block, f field) string {
 	texts := map[string][]string{} // paths by what is to be said of them
 	var order []string
@@ -274,7 +274,7 @@ func where(said []scope) string {
 	return "everywhere but " + joinScopes(missing, "and")
 }
 
-// rules lists what gen check looks at, as the comments of the rules say it.
+// rules lists what gen check looks at, in the words of the rules' comments.
 func (m *model) rules(out *strings.Builder) {
 	count := 0
 	for _, a := range m.areas {

@@ -10,7 +10,7 @@ import (
 	"muster/internal/spec"
 )
 
-// scope is one of the places of a spec where the same things may be said, the later winning over the earlier.
+// scope is one of the places of a spec where the same things may be set, the later winning over the earlier.
 type scope string
 
 const (
@@ -38,7 +38,7 @@ var refusedAt = map[string][]scope{
 	"users[].kubeconfig":   {ofWorker, ofPool},
 }
 
-// place is where something of the spec may stand: the whole path in the file, and the path below its scope.
+// place is where something of the spec may be: the whole path in the file, and the path below its scope.
 type place struct {
 	scope scope
 	full  string
@@ -61,7 +61,7 @@ type model struct {
 	*source
 	// blocks are the structs of the spec in the order in which a reader meets them.
 	blocks []*block
-	// where are the scopes in which a path below a scope may be said.
+	// where are the scopes in which a path below a scope may be set.
 	where    map[string][]scope
 	defaults map[string]defaultValue
 }
@@ -72,7 +72,7 @@ type block struct {
 	doc       string
 	// fields are the block's keys; those of an inlined block with a section of its own are not among them.
 	fields []field
-	// inlined are such blocks: all their keys may stand here as well.
+	// inlined are such blocks: all their keys may be here as well.
 	inlined []*block
 	places  []place
 	// refused are keys that are refused with a reason.
@@ -135,7 +135,7 @@ func (m *model) block(structure reflect.Type) *block {
 	return nil
 }
 
-// visit notes that a struct may stand at a place, and goes on to all that is inside it.
+// visit notes that a struct may be at a place, and goes on to all that is inside it.
 func (m *model) visit(structure reflect.Type, at place) error {
 	b := m.block(structure)
 	if b == nil {
@@ -186,7 +186,7 @@ func (m *model) visitField(f field, at place) error {
 	return m.visit(inner.structure, at.child(f.key, suffix))
 }
 
-// allow notes that a path may be said in a scope, unless a rule refuses it there.
+// allow notes that a path may be set in a scope, unless a rule refuses it there.
 func (m *model) allow(p place, s scope) {
 	path := p.below
 	if path == "" { // the key that opens a scope belongs to the wider one
@@ -287,8 +287,8 @@ func (m *model) newField(structure reflect.Type, f reflect.StructField) (field, 
 	return read, nil
 }
 
-// sentence makes of a Go comment without its first word, the name, what can stand beside the key: "is the gateway."
-// becomes "The gateway."
+// sentence makes of a Go comment without its first word, the name, what can be written beside the key: "is the
+// gateway." becomes "The gateway."
 func sentence(doc string) string {
 	for _, verb := range []string{"is ", "are "} {
 		doc = strings.TrimPrefix(doc, verb)

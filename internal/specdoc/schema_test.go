@@ -13,7 +13,7 @@ import (
 )
 
 // TestSchemaTakesGoodSpecs: every golden spec, every example spec, what gen init writes, and the example of every field
-// at every place where it may stand.
+// at every place where it may be.
 func TestSchemaTakesGoodSpecs(t *testing.T) {
 	documents := map[string][]byte{}
 	for _, pattern := range []string{"test/golden/*/cluster.yaml", "examples/*/cluster.yaml", "cmd/gen/starting-spec.yaml"} {
@@ -74,7 +74,7 @@ func TestSchemaRefusesBrokenSpecs(t *testing.T) {
 	}
 }
 
-// mutations are ways to break a field, by what they are; each changes the part of a spec that the field stands in.
+// mutations are ways to break a field, by what they are; each changes the part of a spec that the field is in.
 func mutations(m *model, f field) map[string]func(map[string]any) {
 	out := map[string]func(map[string]any){}
 	replace := func(name string, value any) {
@@ -135,7 +135,7 @@ var probes = []any{
 	strings.Repeat("0", 64), strings.Repeat("a", 64), "registry.example.com:5000/a/b", "a.example:80",
 }
 
-// TestConstraintsAreThoseOfTheRules: what the schema says beyond types refuses nothing that gen takes, and every
+// TestConstraintsAreThoseOfTheRules: what the schema demands beyond types refuses nothing that gen takes, and every
 // constraint refuses something.
 func TestConstraintsAreThoseOfTheRules(t *testing.T) {
 	m := testModel(t)

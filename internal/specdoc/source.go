@@ -28,7 +28,7 @@ type area struct {
 	rules []string
 }
 
-// readSource parses the packages of the project that the spec's documentation stands in.
+// readSource parses the packages of the project that hold the spec's documentation.
 func readSource(project fs.FS) (*source, error) {
 	s := &source{structs: map[string]string{}, fields: map[string]string{}, patterns: map[string]string{}}
 	for _, folder := range []string{"internal/kube", "internal/spec"} {

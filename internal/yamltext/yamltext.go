@@ -1,6 +1,6 @@
-// Package yamltext writes YAML that readers of YAML 1.1 (PyYAML, Kubernetes) and of 1.2 read alike: maps in sorted order,
-// and every string that any of them could take for something else in double quotes. All YAML that a plan puts on machines
-// comes from it; cloud-init's own documents are written by their encoder.
+// Package yamltext writes YAML that readers of YAML 1.1 (PyYAML, Kubernetes) and of 1.2 read alike: maps in sorted
+// order, and every string that any of them could take for something else in double quotes. All YAML that a plan puts on
+// machines comes from it; cloud-init's own documents are written by their encoder.
 package yamltext
 
 import (
