@@ -152,7 +152,7 @@ func (m *machine) Say(text string) {
 	}
 }
 
-// id tells this machine from one that boots a copy of its disk, as far as the firmware does.
+// machineID tells this machine from one that boots a copy of its disk, as far as the firmware does.
 func machineID() (string, error) {
 	id, err := os.ReadFile("/etc/machine-id")
 	if err != nil {

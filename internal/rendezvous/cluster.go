@@ -99,14 +99,14 @@ func (t Token) Secret() string { return string(t.secret.Reveal()) }
 // Reveal is the token in kubeadm's form.
 func (t Token) Reveal() string { return t.ID + "." + t.Secret() }
 
-// String, GoString, Format and MarshalJSON redact the secret.
+// String redacts the secret.
 func (t Token) String() string { return t.ID + ".[redacted]" }
 
-// GoString redacts.
+// GoString redacts the secret.
 func (t Token) GoString() string { return "rendezvous.Token{" + t.String() + "}" }
 
-// Format redacts under every verb.
+// Format redacts the secret under every verb.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
-// MarshalJSON redacts.
+// MarshalJSON redacts the secret.
 func (t Token) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `"`), nil }

@@ -100,7 +100,8 @@ func (s *Service) stillWanted(ctx context.Context, id Identity, name, token stri
 	return err
 }
 
-// admitted is the part of an enrolment that looks at the request alone.
+// admitted is the part of an enrolment that does not ask the cluster: whose node it is about, whether the request is
+// well formed, the store founded and the node's enrolment open.
 func (s *Service) admitted(ctx context.Context, id Identity, claim Claim) (string, error) {
 	name, err := s.nodeName(id, claim.Name)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 // Engine is the replicated store's machinery on this machine; package dqlite has the real one.
 type Engine interface {
-	// FounderID makes a new store on an empty disk; NewID draws the id of a member that joins.
+	// FounderID is the id of the member that makes a new store on an empty disk; NewID draws the id of one that joins.
 	FounderID() uint64
 	NewID() (uint64, error)
 	// Exists says whether this machine's disk holds a store.
@@ -95,13 +95,13 @@ const (
 // Formation forms the store on one control plane.
 type Formation struct {
 	Config
-	admitting sync.Mutex
+	admitting sync.Mutex // one change of the membership at a time
+	running   bool       // the member was started; used by Run's goroutine only
 
-	mu      sync.Mutex // guards what follows
-	state   state
-	said    string
-	missed  time.Time // since when; zero: not now
-	running bool
+	mu     sync.Mutex // guards what follows
+	state  state
+	said   string
+	missed time.Time // since when; zero: not now
 }
 
 // phase is how far this machine's member is.
@@ -581,7 +581,7 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 	case a.ID == 0 || a.ID == f.Engine.FounderID() || a.Address == "":
 		return rendezvous.Errorf(rendezvous.CodeInvalid, "id and address: those of the member that joins are expected")
 	}
-	f.admitting.Lock() // one change of the membership at a time
+	f.admitting.Lock()
 	defer f.admitting.Unlock()
 	if err := f.refuseRevoked(ctx, a.Node); err != nil {
 		return err
