@@ -35,7 +35,7 @@ type Error struct {
 	RetryAfter int `json:"retryAfter,omitempty"`
 	// Lease is set with CodeHeld, CodeSuperseded and CodeCommitted: the lease as it stands.
 	Lease *Lease `json:"lease,omitempty"`
-	cause error
+	cause error  // see Caused
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
@@ -43,10 +43,15 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 // Unwrap gives the cause to the server's own log; it never goes over the wire.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Errorf makes an Error of a code. A %w operand is its cause: logged here, not sent.
+// Errorf makes an Error of a code. A %w operand is its cause as well; unlike Caused's its text is a part of the message.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// Caused makes an Error of a code whose message does not repeat its cause: that is logged here, not sent.
+func Caused(code Code, cause error, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), cause: cause}
 }
 
 // CodeOf is the code of an error, CodeInternal when it has none.

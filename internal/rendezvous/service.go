@@ -265,11 +265,10 @@ func clusterError(err error) error {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, ErrNoCluster):
-		e = Errorf(CodeUnavailable, "this control plane has not joined the cluster yet: ask another one")
+		e = Caused(CodeUnavailable, err, "this control plane has not joined the cluster yet: ask another one")
 	default:
-		e = Errorf(CodeUnavailable, "the Kubernetes API does not answer here: ask again, or another control plane")
+		e = Caused(CodeUnavailable, err, "the Kubernetes API does not answer here: ask again, or another control plane")
 	}
-	e.cause = err
 	e.RetryAfter = 5
 	return e
 }

@@ -95,8 +95,7 @@ func storeError(err error) error {
 	if errors.As(err, &e) {
 		return e
 	}
-	e = Errorf(CodeUnavailable, "the store does not answer: ask again, or another control plane")
+	e = Caused(CodeUnavailable, err, "the store does not answer: ask again, or another control plane")
 	e.RetryAfter = 2
-	e.cause = err
 	return e
 }

@@ -187,14 +187,8 @@ func unreached(server string, err error) error {
 	if i := strings.LastIndex(text, "\": "); i >= 0 {
 		text = text[i+3:]
 	}
-	return rendezvous.Errorf(rendezvous.CodeUnavailable, "%s is not reached: %s%w", server, text, silent{err})
+	return rendezvous.Caused(rendezvous.CodeUnavailable, err, "%s is not reached: %s", server, text)
 }
-
-// silent keeps a cause without printing it twice.
-type silent struct{ cause error }
-
-func (silent) Error() string   { return "" }
-func (s silent) Unwrap() error { return s.cause }
 
 func post[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
 	var value T

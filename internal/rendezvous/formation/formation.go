@@ -601,7 +601,7 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 		return err
 	}
 	if err := f.Engine.Add(ctx, a.ID, a.Address); err != nil {
-		return unavailable("the store cannot change its members now: ask again", err)
+		return unchanged(err)
 	}
 	// Whoever revoked this node before it was added removed nothing; whoever does from now on finds it.
 	if err = f.refuseRevoked(ctx, a.Node); rendezvous.CodeOf(err) == rendezvous.CodeRevoked {
@@ -649,7 +649,7 @@ func (f *Formation) Remove(ctx context.Context, node string) error {
 	ctx, cancel := changing(ctx)
 	defer cancel()
 	if err := f.Engine.Remove(ctx, address); err != nil {
-		return unavailable("the store cannot change its members now: ask again", err)
+		return unchanged(err)
 	}
 	return nil
 }
@@ -660,15 +660,9 @@ func changing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 }
 
-func unavailable(message string, cause error) error {
-	return rendezvous.Errorf(rendezvous.CodeUnavailable, "%s%w", message, silent{cause})
+func unchanged(cause error) error {
+	return rendezvous.Caused(rendezvous.CodeUnavailable, cause, "the store cannot change its members now: ask again")
 }
-
-// silent keeps a cause for the log without showing it to the caller.
-type silent struct{ cause error }
-
-func (silent) Error() string   { return "" }
-func (s silent) Unwrap() error { return s.cause }
 
 func newUID() (string, error) {
 	b := make([]byte, 16)
