@@ -46,6 +46,18 @@ type Claim struct {
 	Machine string `json:"machine"`
 }
 
+// Enrolment is a claim, and a control plane's proof that it holds the join lease.
+type Enrolment struct {
+	Claim
+	Held *Held `json:"held,omitempty"`
+}
+
+// OperatorRequest names the node, or the pool, that an operator's call is about.
+type OperatorRequest struct {
+	Node string `json:"node,omitempty"`
+	Pool string `json:"pool,omitempty"`
+}
+
 // State is open, joined or revoked.
 func (n *Node) State() string {
 	switch {

@@ -55,10 +55,7 @@ func (c *Client) Certificates(ctx context.Context, held rendezvous.Held, w io.Wr
 
 // Enrol returns the kubeconfig that the node discovers the cluster with.
 func (c *Client) Enrol(ctx context.Context, claim rendezvous.Claim, held *rendezvous.Held) ([]byte, error) {
-	return c.call(ctx, http.MethodPost, "/v1/enrol", struct {
-		rendezvous.Claim
-		Held *rendezvous.Held `json:"held,omitempty"`
-	}{claim, held})
+	return c.call(ctx, http.MethodPost, "/v1/enrol", rendezvous.Enrolment{Claim: claim, Held: held})
 }
 
 // Done reports that the node joined.
@@ -80,19 +77,19 @@ func (c *Client) Status(ctx context.Context) (rendezvous.StatusReport, error) {
 
 // Reopen makes the credential of a node worth one more enrolment, and removes the node's old life from the cluster.
 func (c *Client) Reopen(ctx context.Context, node string) error {
-	_, err := c.call(ctx, http.MethodPost, "/v1/operator/reopen", map[string]string{"node": node})
+	_, err := c.call(ctx, http.MethodPost, "/v1/operator/reopen", rendezvous.OperatorRequest{Node: node})
 	return err
 }
 
 // RevokeNode takes the credential of a node back.
 func (c *Client) RevokeNode(ctx context.Context, node string) error {
-	_, err := c.call(ctx, http.MethodPost, "/v1/operator/revoke", map[string]string{"node": node})
+	_, err := c.call(ctx, http.MethodPost, "/v1/operator/revoke", rendezvous.OperatorRequest{Node: node})
 	return err
 }
 
 // RevokePool takes the credential of a pool back.
 func (c *Client) RevokePool(ctx context.Context, pool string) error {
-	_, err := c.call(ctx, http.MethodPost, "/v1/operator/revoke", map[string]string{"pool": pool})
+	_, err := c.call(ctx, http.MethodPost, "/v1/operator/revoke", rendezvous.OperatorRequest{Pool: pool})
 	return err
 }
 

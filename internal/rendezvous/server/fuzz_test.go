@@ -12,12 +12,12 @@ import (
 
 // decoders read the body of each call that has one.
 var decoders = map[string]func(request) (any, error){
-	"enrol":     func(r request) (any, error) { return decode[enrolBody](r) },
+	"enrol":     func(r request) (any, error) { return decode[rendezvous.Enrolment](r) },
 	"progress":  func(r request) (any, error) { return decode[rendezvous.Report](r) },
 	"done":      func(r request) (any, error) { return decode[rendezvous.Claim](r) },
 	"lease":     func(r request) (any, error) { return decode[rendezvous.Ask](r) },
 	"held":      func(r request) (any, error) { return decode[rendezvous.Held](r) },
-	"operator":  func(r request) (any, error) { return decode[operatorBody](r) },
+	"operator":  func(r request) (any, error) { return decode[rendezvous.OperatorRequest](r) },
 	"admission": func(r request) (any, error) { return decode[rendezvous.Admission](r) },
 	"confirm":   func(r request) (any, error) { return decode[rendezvous.Confirmation](r) },
 }

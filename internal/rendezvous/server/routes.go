@@ -167,14 +167,8 @@ func lease[T any](call func(context.Context, rendezvous.Identity, T) (rendezvous
 	}
 }
 
-// enrolBody is a claim, and for a control plane the proof of the join lease.
-type enrolBody struct {
-	rendezvous.Claim
-	Held *rendezvous.Held `json:"held,omitempty"`
-}
-
 func (s *Server) enrol(r request) (any, error) {
-	body, err := decode[enrolBody](r)
+	body, err := decode[rendezvous.Enrolment](r)
 	if err != nil {
 		return nil, err
 	}
@@ -208,13 +202,8 @@ func (s *Server) certificates(r request) (any, error) {
 	return b.Bytes(), err
 }
 
-type operatorBody struct {
-	Node string `json:"node,omitempty"`
-	Pool string `json:"pool,omitempty"`
-}
-
 func (s *Server) reopen(r request) (any, error) {
-	body, err := decode[operatorBody](r)
+	body, err := decode[rendezvous.OperatorRequest](r)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +211,7 @@ func (s *Server) reopen(r request) (any, error) {
 }
 
 func (s *Server) revoke(r request) (any, error) {
-	body, err := decode[operatorBody](r)
+	body, err := decode[rendezvous.OperatorRequest](r)
 	switch {
 	case err != nil:
 		return nil, err
