@@ -23,7 +23,7 @@ import (
 	"muster/internal/rendezvous/agent"
 	"muster/internal/rendezvous/client"
 	"muster/internal/rendezvous/config"
-	"muster/internal/rendezvous/formation"
+	"muster/internal/rendezvous/durable"
 	"muster/internal/rendezvous/kubernetes"
 )
 
@@ -62,7 +62,7 @@ func (m *machine) Save(s agent.State) error {
 	if err != nil {
 		return fmt.Errorf("the agent's state: %w", err)
 	}
-	return formation.Replace(m.stateFile(), data)
+	return durable.Replace(m.stateFile(), data)
 }
 
 // joined says whether this machine is in the cluster for good.
@@ -135,12 +135,12 @@ func (m *machine) run(ctx context.Context, argv []string) error {
 // SaveCertificates lays the shared certificates into kubeadm's folder.
 func (m *machine) SaveCertificates(r io.Reader) error {
 	return kubernetes.Unpack(r, func(name string, data []byte) error {
-		return formation.Replace(filepath.Join(m.cfg.PKI, filepath.FromSlash(name)), data)
+		return durable.Replace(filepath.Join(m.cfg.PKI, filepath.FromSlash(name)), data)
 	})
 }
 
 // SaveDiscovery writes the file for kubeadm join.
-func (m *machine) SaveDiscovery(data []byte) error { return formation.Replace(m.cfg.Discovery, data) }
+func (m *machine) SaveDiscovery(data []byte) error { return durable.Replace(m.cfg.Discovery, data) }
 
 // Say writes one line to the journal and to the console, which need not exist.
 func (m *machine) Say(text string) {
