@@ -71,7 +71,7 @@ func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 	store := &formation.LateStore{}
 	n.service = &rendezvous.Service{
 		Name: cfg.Cluster, ControlPlanes: order, Store: store, Log: n.log, TokenTTL: cfg.TTL(), Now: clock.now,
-		Cluster: &kubernetes.Machine{AdminConf: cfg.AdminConf, PKI: cfg.PKI, Etcd: cfg.Etcd, Joined: machine.joined},
+		Cluster: &kubernetes.Cluster{AdminConf: cfg.AdminConf, PKI: cfg.PKI, Etcd: cfg.Etcd, Joined: machine.joined},
 	}
 	n.formation, err = formation.New(formation.Config{
 		Self: cfg.Node, Address: cfg.Raft(cfg.Self()), ControlPlanes: order, Peers: peers, Dir: cfg.DataDir, Founded: cfg.DataDir + ".founded",

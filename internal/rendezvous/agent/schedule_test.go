@@ -428,7 +428,7 @@ func (m *machine) boot(ctx context.Context, machineID string) error {
 	return a.Join(ctx)
 }
 
-// in is the cluster that the service of this machine acts for. As in kubernetes.Machine the agent's state decides: an init
+// in is the cluster that the service of this machine acts for. As in kubernetes.Cluster the agent's state decides: an init
 // that ended and is not committed left a whole cluster behind, and it must not get nodes.
 func (m *machine) in() *clustertest.Kubernetes {
 	m.w.mu.Lock()

@@ -35,8 +35,8 @@ const (
 	maxFile = 1 << 20
 )
 
-// Machine is the cluster as this machine's files lead to it. Files are read anew for every call: kubeadm renews them.
-type Machine struct {
+// Cluster is the Kubernetes cluster, reached by the files on this machine. Files are read anew for every call: kubeadm renews them.
+type Cluster struct {
 	// AdminConf is kubeadm's admin.conf, PKI its folder of certificates.
 	AdminConf, PKI string
 	// Joined says whether this machine is in the cluster for good: kubeadm's files alone may be those of a half-done init.
@@ -88,11 +88,11 @@ type access struct {
 	http   *http.Client
 }
 
-func (m *Machine) access() (access, error) {
-	if !m.Joined() {
+func (c *Cluster) access() (access, error) {
+	if !c.Joined() {
 		return access{}, rendezvous.ErrNoCluster
 	}
-	data, err := readFile(m.AdminConf)
+	data, err := readFile(c.AdminConf)
 	if errors.Is(err, fs.ErrNotExist) {
 		return access{}, rendezvous.ErrNoCluster
 	}
@@ -101,7 +101,7 @@ func (m *Machine) access() (access, error) {
 	}
 	config, err := parseKubeconfig(data)
 	if err != nil {
-		return access{}, fmt.Errorf("%s: a kubeconfig as kubeadm writes it is expected: %w", m.AdminConf, err)
+		return access{}, fmt.Errorf("%s: a kubeconfig as kubeadm writes it is expected: %w", c.AdminConf, err)
 	}
 	decode := func(key string) []byte {
 		data, _ := base64.StdEncoding.DecodeString(config[key]) // what is no base64 is no certificate, and is refused as such below
@@ -109,12 +109,12 @@ func (m *Machine) access() (access, error) {
 	}
 	pair, err := tls.X509KeyPair(decode(keyCertificate), decode(keyKey))
 	if err != nil {
-		return access{}, fmt.Errorf("%s: the client certificate and key do not fit", m.AdminConf)
+		return access{}, fmt.Errorf("%s: the client certificate and key do not fit", c.AdminConf)
 	}
 	ca := decode(keyCA)
 	client, err := httpClient(ca, pair)
 	if err != nil {
-		return access{}, fmt.Errorf("%s: %w", m.AdminConf, err)
+		return access{}, fmt.Errorf("%s: %w", c.AdminConf, err)
 	}
 	return access{server: config[keyServer], ca: ca, http: client}, nil
 }
@@ -203,8 +203,8 @@ func call(ctx context.Context, c *http.Client, method, address, accept string, b
 const plainJSON = "application/json"
 
 // api calls the Kubernetes API.
-func (m *Machine) api(ctx context.Context, method, path, accept string, body, out any) error {
-	a, err := m.access()
+func (c *Cluster) api(ctx context.Context, method, path, accept string, body, out any) error {
+	a, err := c.access()
 	if err != nil {
 		return err
 	}
@@ -212,8 +212,8 @@ func (m *Machine) api(ctx context.Context, method, path, accept string, body, ou
 }
 
 // Discovery is rendezvous.Cluster's. JSON is YAML, and kubeadm reads kubeconfigs as YAML.
-func (m *Machine) Discovery(_ context.Context, token rendezvous.Token) ([]byte, error) {
-	a, err := m.access()
+func (c *Cluster) Discovery(_ context.Context, token rendezvous.Token) ([]byte, error) {
+	a, err := c.access()
 	if err != nil {
 		return nil, err
 	}
@@ -229,12 +229,12 @@ func (m *Machine) Discovery(_ context.Context, token rendezvous.Token) ([]byte, 
 const tokenNamespace = "/api/v1/namespaces/kube-system/secrets"
 
 // CreateToken is rendezvous.Cluster's: a Secret as Kubernetes' bootstrap token authentication takes it.
-func (m *Machine) CreateToken(ctx context.Context, token rendezvous.Token, ttl time.Duration, node string) error {
+func (c *Cluster) CreateToken(ctx context.Context, token rendezvous.Token, ttl time.Duration, node string) error {
 	now := time.Now
-	if m.Now != nil {
-		now = m.Now
+	if c.Now != nil {
+		now = c.Now
 	}
-	return m.api(ctx, http.MethodPost, tokenNamespace, plainJSON, map[string]any{
+	return c.api(ctx, http.MethodPost, tokenNamespace, plainJSON, map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token",
 		"metadata": map[string]string{"name": "bootstrap-token-" + token.ID, "namespace": "kube-system"},
 		"stringData": map[string]string{
@@ -247,8 +247,8 @@ func (m *Machine) CreateToken(ctx context.Context, token rendezvous.Token, ttl t
 }
 
 // DeleteToken is rendezvous.Cluster's.
-func (m *Machine) DeleteToken(ctx context.Context, id string) error {
-	err := m.api(ctx, http.MethodDelete, tokenNamespace+"/bootstrap-token-"+url.PathEscape(id), plainJSON, nil, nil)
+func (c *Cluster) DeleteToken(ctx context.Context, id string) error {
+	err := c.api(ctx, http.MethodDelete, tokenNamespace+"/bootstrap-token-"+url.PathEscape(id), plainJSON, nil, nil)
 	if isStatus(err, http.StatusNotFound) {
 		return nil
 	}
@@ -271,15 +271,15 @@ type node struct {
 }
 
 // Node is rendezvous.Cluster's.
-func (m *Machine) Node(ctx context.Context, name string) (rendezvous.NodeObject, error) {
+func (c *Cluster) Node(ctx context.Context, name string) (rendezvous.NodeObject, error) {
 	var n node
-	err := m.api(ctx, http.MethodGet, "/api/v1/nodes/"+url.PathEscape(name), plainJSON, nil, &n)
+	err := c.api(ctx, http.MethodGet, "/api/v1/nodes/"+url.PathEscape(name), plainJSON, nil, &n)
 	if isStatus(err, http.StatusNotFound) {
 		return rendezvous.NodeObject{}, nil
 	}
 	object := rendezvous.NodeObject{UID: n.Metadata.UID, BootID: n.Status.NodeInfo.BootID}
-	for _, c := range n.Status.Conditions {
-		object.Ready = object.Ready || c.Type == "Ready" && c.Status == "True"
+	for _, condition := range n.Status.Conditions {
+		object.Ready = object.Ready || condition.Type == "Ready" && condition.Status == "True"
 	}
 	return object, err
 }
@@ -288,11 +288,11 @@ func (m *Machine) Node(ctx context.Context, name string) (rendezvous.NodeObject,
 var controlPlaneLabels = []string{"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"}
 
 // Nodes is rendezvous.Cluster's. Only metadata is asked for: the full objects list every image of every node.
-func (m *Machine) Nodes(ctx context.Context) (map[string]rendezvous.Role, error) {
+func (c *Cluster) Nodes(ctx context.Context) (map[string]rendezvous.Role, error) {
 	var list struct {
 		Items []node `json:"items"`
 	}
-	if err := m.api(ctx, http.MethodGet, "/api/v1/nodes", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", nil, &list); err != nil {
+	if err := c.api(ctx, http.MethodGet, "/api/v1/nodes", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", nil, &list); err != nil {
 		return nil, err
 	}
 	roles := map[string]rendezvous.Role{}
@@ -308,8 +308,8 @@ func (m *Machine) Nodes(ctx context.Context) (map[string]rendezvous.Role, error)
 }
 
 // DeleteNode is rendezvous.Cluster's. The precondition keeps a Node that was made anew meanwhile.
-func (m *Machine) DeleteNode(ctx context.Context, name, uid string) error {
-	err := m.api(ctx, http.MethodDelete, "/api/v1/nodes/"+url.PathEscape(name), plainJSON, map[string]any{
+func (c *Cluster) DeleteNode(ctx context.Context, name, uid string) error {
+	err := c.api(ctx, http.MethodDelete, "/api/v1/nodes/"+url.PathEscape(name), plainJSON, map[string]any{
 		"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": map[string]string{"uid": uid},
 	}, nil)
 	if isStatus(err, http.StatusNotFound) || isStatus(err, http.StatusConflict) {
@@ -319,11 +319,11 @@ func (m *Machine) DeleteNode(ctx context.Context, name, uid string) error {
 }
 
 // etcd calls etcd's JSON gateway, which etcd 3.4 and later serve beside gRPC, with kubeadm's certificate for health checks.
-func (m *Machine) etcd(ctx context.Context, path string, body, out any) error {
-	if !m.Joined() {
+func (c *Cluster) etcd(ctx context.Context, path string, body, out any) error {
+	if !c.Joined() {
 		return rendezvous.ErrNoCluster
 	}
-	folder := filepath.Join(m.PKI, "etcd")
+	folder := filepath.Join(c.PKI, "etcd")
 	ca, err := readFile(filepath.Join(folder, "ca.crt"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return rendezvous.ErrNoCluster
@@ -339,7 +339,7 @@ func (m *Machine) etcd(ctx context.Context, path string, body, out any) error {
 	if err != nil {
 		return err
 	}
-	address := m.Etcd
+	address := c.Etcd
 	if address == "" {
 		address = "https://127.0.0.1:2379"
 	}
@@ -347,7 +347,7 @@ func (m *Machine) etcd(ctx context.Context, path string, body, out any) error {
 }
 
 // EtcdMembers is rendezvous.Cluster's.
-func (m *Machine) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, error) {
+func (c *Cluster) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, error) {
 	var list struct {
 		Members []struct {
 			ID        string   `json:"ID"` // a 64-bit number, which the gateway writes as text
@@ -356,7 +356,7 @@ func (m *Machine) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, err
 			IsLearner bool     `json:"isLearner"`
 		} `json:"members"`
 	}
-	if err := m.etcd(ctx, "/v3/cluster/member/list", map[string]any{}, &list); err != nil {
+	if err := c.etcd(ctx, "/v3/cluster/member/list", map[string]any{}, &list); err != nil {
 		return nil, err
 	}
 	var members []rendezvous.EtcdMember
@@ -375,8 +375,8 @@ func (m *Machine) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, err
 }
 
 // RemoveEtcdMember is rendezvous.Cluster's. etcd answers 404 for a member that is gone.
-func (m *Machine) RemoveEtcdMember(ctx context.Context, id string) error {
-	err := m.etcd(ctx, "/v3/cluster/member/remove", map[string]string{"ID": id}, nil)
+func (c *Cluster) RemoveEtcdMember(ctx context.Context, id string) error {
+	err := c.etcd(ctx, "/v3/cluster/member/remove", map[string]string{"ID": id}, nil)
 	if isStatus(err, http.StatusNotFound) {
 		return nil
 	}
@@ -389,13 +389,13 @@ var Shared = []string{
 }
 
 // Certificates is rendezvous.Cluster's: one JSON object of names and contents.
-func (m *Machine) Certificates(_ context.Context, w io.Writer) error {
-	if !m.Joined() {
+func (c *Cluster) Certificates(_ context.Context, w io.Writer) error {
+	if !c.Joined() {
 		return rendezvous.ErrNoCluster
 	}
 	files := map[string][]byte{}
 	for _, name := range Shared {
-		data, err := readFile(filepath.Join(m.PKI, filepath.FromSlash(name)))
+		data, err := readFile(filepath.Join(c.PKI, filepath.FromSlash(name)))
 		if err != nil {
 			return fmt.Errorf("the shared certificates: %w", err)
 		}

@@ -22,11 +22,11 @@ import (
 )
 
 type scene struct {
-	k      *clustertest.Kubernetes
-	m      *kubernetes.Machine
-	server *httptest.Server
-	joined bool
-	certs  *clustertest.Certificates
+	k       *clustertest.Kubernetes
+	cluster *kubernetes.Cluster
+	server  *httptest.Server
+	joined  bool
+	certs   *clustertest.Certificates
 }
 
 func open(t *testing.T) *scene {
@@ -41,11 +41,11 @@ func open(t *testing.T) *scene {
 	s.server.StartTLS()
 	t.Cleanup(s.server.Close)
 	dir := t.TempDir()
-	s.m = &kubernetes.Machine{AdminConf: filepath.Join(dir, "admin.conf"), PKI: filepath.Join(dir, "pki"), Etcd: s.server.URL, Joined: func() bool { return s.joined }}
-	if err := certs.WriteEtcd(s.m.PKI); err != nil {
+	s.cluster = &kubernetes.Cluster{AdminConf: filepath.Join(dir, "admin.conf"), PKI: filepath.Join(dir, "pki"), Etcd: s.server.URL, Joined: func() bool { return s.joined }}
+	if err := certs.WriteEtcd(s.cluster.PKI); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.m.AdminConf, certs.AdminConf(s.server.URL), 0o600); err != nil {
+	if err := os.WriteFile(s.cluster.AdminConf, certs.AdminConf(s.server.URL), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -58,7 +58,7 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.m.CreateToken(ctx, token, 15*time.Minute, "w1"); err != nil {
+	if err := s.cluster.CreateToken(ctx, token, 15*time.Minute, "w1"); err != nil {
 		t.Fatal(err)
 	}
 	live := s.k.Tokens()[token.ID]
@@ -66,7 +66,7 @@ func TestTokens(t *testing.T) {
 		t.Errorf("the token became %+v", live)
 	}
 	for range 2 { // gone is gone
-		if err := s.m.DeleteToken(ctx, token.ID); err != nil {
+		if err := s.cluster.DeleteToken(ctx, token.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,21 +79,21 @@ func TestNodes(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()
 	s.k.SetNode("w1", rendezvous.NodeObject{UID: "u1", BootID: "b1", Ready: true})
-	if n, err := s.m.Node(ctx, "w1"); err != nil || n != (rendezvous.NodeObject{UID: "u1", BootID: "b1", Ready: true}) {
+	if n, err := s.cluster.Node(ctx, "w1"); err != nil || n != (rendezvous.NodeObject{UID: "u1", BootID: "b1", Ready: true}) {
 		t.Errorf("w1 is %+v, %v", n, err)
 	}
-	if n, err := s.m.Node(ctx, "nobody"); err != nil || n != (rendezvous.NodeObject{}) {
+	if n, err := s.cluster.Node(ctx, "nobody"); err != nil || n != (rendezvous.NodeObject{}) {
 		t.Errorf("nobody is %+v, %v", n, err)
 	}
-	roles, err := s.m.Nodes(ctx)
+	roles, err := s.cluster.Nodes(ctx)
 	if err != nil || len(roles) != 2 || roles["cp0"] != credential.ControlPlane || roles["w1"] != credential.Worker {
 		t.Errorf("the nodes are %v, %v", roles, err)
 	}
-	if err := s.m.DeleteNode(ctx, "w1", "another-uid"); err != nil || len(s.k.NodeNames()) != 2 {
+	if err := s.cluster.DeleteNode(ctx, "w1", "another-uid"); err != nil || len(s.k.NodeNames()) != 2 {
 		t.Errorf("a Node made anew was deleted: %v, %v", s.k.NodeNames(), err)
 	}
 	for range 2 {
-		if err := s.m.DeleteNode(ctx, "w1", "u1"); err != nil || len(s.k.NodeNames()) != 1 {
+		if err := s.cluster.DeleteNode(ctx, "w1", "u1"); err != nil || len(s.k.NodeNames()) != 1 {
 			t.Errorf("after deletion: %v, %v", s.k.NodeNames(), err)
 		}
 	}
@@ -106,7 +106,7 @@ func TestEtcd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	members, err := s.m.EtcdMembers(ctx)
+	members, err := s.cluster.EtcdMembers(ctx)
 	if err != nil || len(members) != 2 {
 		t.Fatalf("the members are %+v, %v", members, err)
 	}
@@ -117,7 +117,7 @@ func TestEtcd(t *testing.T) {
 		t.Errorf("the learner is %+v", m)
 	}
 	for range 2 {
-		if err := s.m.RemoveEtcdMember(ctx, id); err != nil || len(s.k.Members()) != 1 {
+		if err := s.cluster.RemoveEtcdMember(ctx, id); err != nil || len(s.k.Members()) != 1 {
 			t.Errorf("after removal: %+v, %v", s.k.Members(), err)
 		}
 	}
@@ -130,7 +130,7 @@ func TestDiscovery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := s.m.Discovery(t.Context(), token)
+	data, err := s.cluster.Discovery(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,11 +164,11 @@ func TestDiscovery(t *testing.T) {
 
 func TestCertificatesGoThroughWhole(t *testing.T) {
 	s := open(t)
-	if err := s.m.Certificates(t.Context(), &bytes.Buffer{}); err == nil {
+	if err := s.cluster.Certificates(t.Context(), &bytes.Buffer{}); err == nil {
 		t.Error("certificates that are missing were sent")
 	}
 	for _, name := range kubernetes.Shared {
-		path := filepath.Join(s.m.PKI, name)
+		path := filepath.Join(s.cluster.PKI, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestCertificatesGoThroughWhole(t *testing.T) {
 		}
 	}
 	var stream bytes.Buffer
-	if err := s.m.Certificates(t.Context(), &stream); err != nil {
+	if err := s.cluster.Certificates(t.Context(), &stream); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
@@ -211,16 +211,16 @@ func TestCertificatesGoThroughWhole(t *testing.T) {
 func TestNoCluster(t *testing.T) {
 	for what, spoil := range map[string]func(s *scene){
 		"not joined":    func(s *scene) { s.joined = false },
-		"no admin.conf": func(s *scene) { _ = os.Remove(s.m.AdminConf); _ = os.RemoveAll(s.m.PKI) },
+		"no admin.conf": func(s *scene) { _ = os.Remove(s.cluster.AdminConf); _ = os.RemoveAll(s.cluster.PKI) },
 	} {
 		s := open(t)
 		spoil(s)
 		for call, err := range map[string]error{
-			"token":    s.m.CreateToken(t.Context(), rendezvous.Token{}, time.Minute, "w"),
-			"node":     second(s.m.Node(t.Context(), "w")),
-			"etcd":     second(s.m.EtcdMembers(t.Context())),
-			"delete":   s.m.DeleteToken(t.Context(), "abcdef"),
-			"discover": second(s.m.Discovery(t.Context(), rendezvous.Token{})),
+			"token":    s.cluster.CreateToken(t.Context(), rendezvous.Token{}, time.Minute, "w"),
+			"node":     second(s.cluster.Node(t.Context(), "w")),
+			"etcd":     second(s.cluster.EtcdMembers(t.Context())),
+			"delete":   s.cluster.DeleteToken(t.Context(), "abcdef"),
+			"discover": second(s.cluster.Discovery(t.Context(), rendezvous.Token{})),
 		} {
 			if !errors.Is(err, rendezvous.ErrNoCluster) {
 				t.Errorf("%s: %s: %v", what, call, err)
@@ -247,10 +247,10 @@ func TestAdminConfThatIsNotKubeadms(t *testing.T) {
 		"wrong key":   strings.Replace(good, line("client-key-data: "), "client-key-data: eA==", 1),
 		"no base64":   strings.Replace(good, line("certificate-authority-data: "), "certificate-authority-data: ...", 1),
 	} {
-		if err := os.WriteFile(s.m.AdminConf, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(s.cluster.AdminConf, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := s.m.Node(t.Context(), "cp0")
+		_, err := s.cluster.Node(t.Context(), "cp0")
 		if err == nil || strings.Contains(err.Error(), "eA==") {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -262,7 +262,7 @@ func TestApiThatIsGone(t *testing.T) {
 	s.server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if _, err := s.m.Node(ctx, "cp0"); err == nil || errors.Is(err, rendezvous.ErrNoCluster) {
+	if _, err := s.cluster.Node(ctx, "cp0"); err == nil || errors.Is(err, rendezvous.ErrNoCluster) {
 		t.Errorf("an API that does not answer: %v", err)
 	}
 }
