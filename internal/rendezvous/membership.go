@@ -40,11 +40,11 @@ type Decision int
 const (
 	Wait  Decision = iota
 	Found          // make a new store
-	Join           // become a member of the one that Plan.From holds
+	Join           // become a member of the one that Verdict.From holds
 )
 
-// Plan is a decision with its reason.
-type Plan struct {
+// Verdict is a decision with its reason.
+type Verdict struct {
 	Decision Decision
 	// From is whom to join.
 	From Membership
@@ -58,7 +58,7 @@ type Plan struct {
 // counted, answered that they hold none. One that founded before (foundedBefore) lost its data: it does so again only
 // when every control plane answered that it holds none, and when nothing can be forgotten: the cluster runs here, or there
 // never was another control plane.
-func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Membership) Plan {
+func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Membership) Verdict {
 	heard := map[string]Membership{self.Node: self}
 	best := Membership{}
 	for _, a := range answers {
@@ -68,26 +68,26 @@ func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Mem
 		}
 	}
 	if best.Holds {
-		return Plan{Decision: Join, From: best}
+		return Verdict{Decision: Join, From: best}
 	}
-	plan := Plan{Decision: Wait}
+	verdict := Verdict{Decision: Wait}
 	founder, running := "", false
 	for i, name := range c {
 		a, ok := heard[name]
 		if !ok {
-			plan.Missing = append(plan.Missing, name)
+			verdict.Missing = append(verdict.Missing, name)
 		}
 		if i == 0 || a.InCluster && !running {
 			founder, running = name, a.InCluster
 		}
 	}
-	empty := len(c) - len(plan.Missing)
+	empty := len(c) - len(verdict.Missing)
 	again := empty == len(c) && (self.InCluster || len(c) == 1)
 	if founder == self.Node && empty >= c.Majority() && (!foundedBefore || again) {
-		return Plan{Decision: Found}
+		return Verdict{Decision: Found}
 	}
-	if len(plan.Missing) == 0 {
-		plan.Missing = []string{founder}
+	if len(verdict.Missing) == 0 {
+		verdict.Missing = []string{founder}
 	}
-	return plan
+	return verdict
 }

@@ -48,9 +48,9 @@ func TestDecide(t *testing.T) {
 		{"the second in the cluster does not", three, running("c"), false, answers{none("a"), running("b")}, rendezvous.Wait, "", []string{"b"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			plan := c.planes.Decide(c.self, c.before, c.answers)
-			if plan.Decision != c.want || plan.From.Node != c.from || c.want == rendezvous.Wait && !slices.Equal(plan.Missing, c.missing) {
-				t.Errorf("%+v, want %d from %q missing %v", plan, c.want, c.from, c.missing)
+			verdict := c.planes.Decide(c.self, c.before, c.answers)
+			if verdict.Decision != c.want || verdict.From.Node != c.from || c.want == rendezvous.Wait && !slices.Equal(verdict.Missing, c.missing) {
+				t.Errorf("%+v, want %d from %q missing %v", verdict, c.want, c.from, c.missing)
 			}
 		})
 	}

@@ -251,8 +251,8 @@ func (f *Formation) choose(ctx context.Context) error {
 		return err
 	}
 	answers := f.ask(ctx)
-	plan := f.ControlPlanes.Decide(self, before, slices.Collect(values(answers)))
-	switch plan.Decision {
+	verdict := f.ControlPlanes.Decide(self, before, slices.Collect(values(answers)))
+	switch verdict.Decision {
 	case rendezvous.Found:
 		f.say("founding the store of the control planes")
 		uid, err := newUID()
@@ -264,17 +264,17 @@ func (f *Formation) choose(ctx context.Context) error {
 			return nil
 		})
 	case rendezvous.Join:
-		f.say("joining the store that %s holds", plan.From.Node)
+		f.say("joining the store that %s holds", verdict.From.Node)
 		id, err := f.Engine.NewID()
 		if err != nil {
 			return err
 		}
 		return f.change(func(s *state) error {
-			*s = state{Phase: joining, UID: plan.From.UID, ID: id}
+			*s = state{Phase: joining, UID: verdict.From.UID, ID: id}
 			return nil
 		})
 	}
-	f.say("the store of the control planes waits for %s", strings.Join(plan.Missing, ", "))
+	f.say("the store of the control planes waits for %s", strings.Join(verdict.Missing, ", "))
 	return nil
 }
 
