@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -338,44 +337,4 @@ func (s *Server) healthz(r request) (any, error) {
 		return nil, err
 	}
 	return []byte("ok\n"), nil
-}
-
-func (s *Server) metrics(r request) (any, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	report, err := s.Service.Status(ctx)
-	var b bytes.Buffer
-	writeMetrics(&b, report, err == nil, s.answers.all(), s.limited.Refused.Load())
-	return b.Bytes(), nil
-}
-
-// writeMetrics is Prometheus' text format.
-func writeMetrics(b *bytes.Buffer, report rendezvous.StatusReport, up bool, answers map[int]int64, refused int64) {
-	gauge := func(name, help string) { fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name) }
-	gauge("muster_rendezvous_store_up", "1 when the store answers on this control plane.")
-	fmt.Fprintf(b, "muster_rendezvous_store_up %d\n", number(up))
-	gauge("muster_rendezvous_init_committed", "1 when a kubeadm init is committed.")
-	fmt.Fprintf(b, "muster_rendezvous_init_committed %d\n", number(report.Init.Committed != nil))
-	gauge("muster_rendezvous_lease_epoch", "Epoch of a lease.")
-	fmt.Fprintf(b, "muster_rendezvous_lease_epoch{lease=\"init\"} %d\n", report.Init.Epoch)
-	fmt.Fprintf(b, "muster_rendezvous_lease_epoch{lease=\"join\"} %d\n", report.Join.Epoch)
-	gauge("muster_rendezvous_nodes", "Nodes by role and state.")
-	states := map[string]int{}
-	for _, role := range []rendezvous.Role{credential.ControlPlane, credential.Worker} {
-		for _, state := range []string{"open", "joined", "revoked"} {
-			states[fmt.Sprintf("{role=%q,state=%q}", role, state)] = 0
-		}
-	}
-	for _, n := range report.Nodes {
-		states[fmt.Sprintf("{role=%q,state=%q}", n.Role, n.State())]++
-	}
-	for _, labels := range sortedKeys(states) {
-		fmt.Fprintf(b, "muster_rendezvous_nodes%s %d\n", labels, states[labels])
-	}
-	fmt.Fprintf(b, "# HELP muster_rendezvous_answers_total Answers by HTTP status.\n# TYPE muster_rendezvous_answers_total counter\n")
-	for _, status := range sortedKeys(answers) {
-		fmt.Fprintf(b, "muster_rendezvous_answers_total{status=\"%d\"} %d\n", status, answers[status])
-	}
-	fmt.Fprintf(b, "# HELP muster_rendezvous_connections_refused_total Connections beyond the limits.\n# TYPE muster_rendezvous_connections_refused_total counter\n")
-	fmt.Fprintf(b, "muster_rendezvous_connections_refused_total %d\n", refused)
 }
