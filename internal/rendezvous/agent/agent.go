@@ -148,7 +148,7 @@ func (a *Agent) recognise(ctx context.Context, state State, c rendezvous.Commit)
 // initUnder runs kubeadm init under a lease; again says that the lease is lost and has to be asked for once more.
 func (a *Agent) initUnder(ctx context.Context, state *State, held rendezvous.Held) (outcome Outcome, again bool, err error) {
 	a.say("this node runs kubeadm init (epoch %d)", held.Epoch)
-	err = a.while(ctx, func(ctx context.Context) (rendezvous.Lease, error) { return a.API.RenewInit(ctx, held) }, func(ctx context.Context) error {
+	err = a.underLease(ctx, func(ctx context.Context) (rendezvous.Lease, error) { return a.API.RenewInit(ctx, held) }, func(ctx context.Context) error {
 		if err := a.undo(ctx, state); err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (a *Agent) initUnder(ctx context.Context, state *State, held rendezvous.Hel
 	case final(err):
 		return Join, false, err
 	}
-	a.failed(ctx, "kubeadm init", err)
+	a.reportFailure(ctx, "kubeadm init", err)
 	if err := a.undo(ctx, state); err != nil {
 		a.say("%v", err) // it is tried again before the next kubeadm
 	}
@@ -215,11 +215,11 @@ func (a *Agent) Join(ctx context.Context) error {
 // state.JoinRan says whether kubeadm ended well.
 func (a *Agent) joinUnder(ctx context.Context, state *State, held rendezvous.Held) error {
 	a.say("this node joins as a control plane (epoch %d)", held.Epoch)
-	err := a.while(ctx, func(ctx context.Context) (rendezvous.Lease, error) { return a.API.RenewJoin(ctx, held) }, func(ctx context.Context) error {
+	err := a.underLease(ctx, func(ctx context.Context) (rendezvous.Lease, error) { return a.API.RenewJoin(ctx, held) }, func(ctx context.Context) error {
 		if err := a.undo(ctx, state); err != nil {
 			return err
 		}
-		if err := a.fetch(ctx, held); err != nil {
+		if err := a.fetchJoinFiles(ctx, held); err != nil {
 			return err
 		}
 		if err := a.kubeadm(ctx, state); err != nil {
@@ -242,7 +242,7 @@ func (a *Agent) joinUnder(ctx context.Context, state *State, held rendezvous.Hel
 		if final(err) {
 			return err
 		}
-		a.failed(ctx, "kubeadm join", err)
+		a.reportFailure(ctx, "kubeadm join", err)
 	}
 	if _, err := a.API.ReleaseJoin(ctx, held); err != nil {
 		a.say("the join lease could not be given back: %v", err)
@@ -274,7 +274,7 @@ func (a *Agent) undo(ctx context.Context, state *State) error {
 	return a.Machine.Save(*state)
 }
 
-func (a *Agent) fetch(ctx context.Context, held rendezvous.Held) error {
+func (a *Agent) fetchJoinFiles(ctx context.Context, held rendezvous.Held) error {
 	err := a.retry(ctx, "fetching the shared certificates", func() error { return a.certificates(ctx, held) })
 	if err != nil {
 		return err
@@ -345,10 +345,10 @@ func (a *Agent) acquire(ctx context.Context, ask func(context.Context, rendezvou
 	}
 }
 
-// while runs work and renews the lease beside it. When the lease passed on, work's context ends, and while returns
-// errFenced once work has returned. Renewals that do not come through are tried again: the commit is conditional, so a
+// underLease runs work and renews the lease beside it. When the lease passed on, work's context ends, and errFenced is
+// returned once work has returned. Renewals that do not come through are tried again: the commit is conditional, so a
 // holder that is cut off may as well finish.
-func (a *Agent) while(ctx context.Context, renew func(context.Context) (rendezvous.Lease, error), work func(context.Context) error) error {
+func (a *Agent) underLease(ctx context.Context, renew func(context.Context) (rendezvous.Lease, error), work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
@@ -383,7 +383,7 @@ func (a *Agent) retry(ctx context.Context, what string, do func() error) error {
 	}
 }
 
-func (a *Agent) failed(ctx context.Context, step string, err error) {
+func (a *Agent) reportFailure(ctx context.Context, step string, err error) {
 	a.say("%s failed: %v", step, err)
 	report := rendezvous.Report{Claim: rendezvous.Claim{Machine: a.MachineID}, Step: step + " failed", Error: err.Error()}
 	if err := a.API.Progress(ctx, report); err != nil {
