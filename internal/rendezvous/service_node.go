@@ -354,12 +354,9 @@ func (s *Service) removeControlPlane(ctx context.Context, name string) error {
 	return nil
 }
 
-// Revoke takes the credential of a node back, or of a pool when there is one of that name. A node that has joined stays in
-// the cluster: taking it out is kubectl's.
-func (s *Service) Revoke(ctx context.Context, id Identity, name string, pool bool) error {
-	if pool {
-		return s.revokePool(ctx, id, name)
-	}
+// RevokeNode takes the credential of a node back. A node that has joined stays in the cluster: taking it
+// out is left to kubectl.
+func (s *Service) RevokeNode(ctx context.Context, id Identity, name string) error {
 	if err := s.operator(ctx, id, name); err != nil {
 		return err
 	}
@@ -380,7 +377,8 @@ func (s *Service) Revoke(ctx context.Context, id Identity, name string, pool boo
 	return s.dropTokens(ctx, name, node.Tokens)
 }
 
-func (s *Service) revokePool(ctx context.Context, id Identity, pool string) error {
+// RevokePool takes the credential of a pool back. Its nodes that have joined stay in the cluster.
+func (s *Service) RevokePool(ctx context.Context, id Identity, pool string) error {
 	if err := s.operator(ctx, id, pool); err != nil {
 		return err
 	}

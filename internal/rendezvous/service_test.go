@@ -302,7 +302,7 @@ func TestNothingIsDecidedBeforeTheStoreIsFounded(t *testing.T) {
 	_, err = s.Enrol(ctx, worker("w"), claim1, nil)
 	wantCode(t, "enrolment", err, rendezvous.CodeWaiting)
 	wantCode(t, "progress", s.Progress(ctx, worker("w"), rendezvous.Report{Step: "x"}), rendezvous.CodeWaiting)
-	wantCode(t, "revoke", s.Revoke(ctx, operator, "w", false), rendezvous.CodeWaiting)
+	wantCode(t, "revoke", s.RevokeNode(ctx, operator, "w"), rendezvous.CodeWaiting)
 }
 
 func TestFormIsDoneOnce(t *testing.T) {
@@ -357,7 +357,7 @@ func TestReportAfterTheStoreWasMadeAgain(t *testing.T) {
 		}
 	}
 	wantCode(t, "one that is not in the cluster", s.Done(ctx, worker("other"), claim1), rendezvous.CodeForbidden)
-	if err := s.Revoke(ctx, operator, "revoked", false); err != nil {
+	if err := s.RevokeNode(ctx, operator, "revoked"); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, "a revoked one", s.Done(ctx, worker("revoked"), claim1), rendezvous.CodeRevoked)
@@ -614,8 +614,8 @@ func TestWorkerGetsNothingElse(t *testing.T) {
 		"join":     second(s.AcquireJoin(ctx, worker("w"), ask(machine1, run1, 1))),
 		"certs":    s.Certificates(ctx, worker("w"), held(run1, 1), io.Discard),
 		"reopen":   s.Reopen(ctx, worker("w"), "w"),
-		"revoke":   s.Revoke(ctx, worker("w"), "cp0", false),
-		"pool":     s.Revoke(ctx, worker("w"), "p", true),
+		"revoke":   s.RevokeNode(ctx, worker("w"), "cp0"),
+		"pool":     s.RevokePool(ctx, worker("w"), "p"),
 		"cp opens": s.Reopen(ctx, plane("cp0"), "cp0"),
 	} {
 		wantCode(t, what, err, rendezvous.CodeForbidden)
@@ -670,7 +670,7 @@ func TestPoolIsBounded(t *testing.T) {
 	s.enrol(p, in("b", machine1)) // it was in before
 	_, err = s.Enrol(ctx, pool(9, s.clock.Add(-time.Hour)), in("d", machine2), nil)
 	wantCode(t, "too late", err, rendezvous.CodeForbidden)
-	if err := s.Revoke(ctx, operator, "p", true); err != nil {
+	if err := s.RevokePool(ctx, operator, "p"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.Enrol(ctx, p, in("b", machine1), nil)
@@ -734,13 +734,13 @@ func TestOperatorTouchesOneNodeOnly(t *testing.T) {
 		t.Error("the old Node object stands")
 	}
 	s.join(worker("w1"), "w1", rendezvous.Claim{Machine: machine2})
-	if err := s.Revoke(ctx, operator, "w2", false); err != nil {
+	if err := s.RevokeNode(ctx, operator, "w2"); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, "a revoked node reports", s.Progress(ctx, worker("w2"), rendezvous.Report{Claim: claim1, Step: "x"}), rendezvous.CodeRevoked)
 	_, err := s.Enrol(ctx, worker("w2"), claim1, nil)
 	wantCode(t, "a revoked node enrols", err, rendezvous.CodeRevoked)
-	if err := s.Revoke(ctx, operator, "never-came", false); err != nil {
+	if err := s.RevokeNode(ctx, operator, "never-came"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.Enrol(ctx, worker("never-came"), claim1, nil)

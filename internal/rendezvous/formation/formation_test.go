@@ -811,7 +811,7 @@ func TestRevokedWhileAdmitted(t *testing.T) {
 			return adding{e, func(ctx context.Context, address string) {
 				if address == "cp2" {
 					revoked = true
-					if err := w.hosts[1].service.Revoke(ctx, operator, "cp2", false); err != nil {
+					if err := w.hosts[1].service.RevokeNode(ctx, operator, "cp2"); err != nil {
 						t.Error(err)
 					}
 				}

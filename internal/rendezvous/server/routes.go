@@ -217,9 +217,9 @@ func (s *Server) revoke(r request) (any, error) {
 	case (body.Node == "") == (body.Pool == ""):
 		return nil, rendezvous.Errorf(rendezvous.CodeInvalid, "node or pool: exactly one of the two is expected")
 	case body.Pool != "":
-		return nil, s.Service.Revoke(r.Context(), r.id, body.Pool, true)
+		return nil, s.Service.RevokePool(r.Context(), r.id, body.Pool)
 	}
-	return nil, s.Service.Revoke(r.Context(), r.id, body.Node, false)
+	return nil, s.Service.RevokeNode(r.Context(), r.id, body.Node)
 }
 
 func (s *Server) status(r request) (any, error) {
