@@ -63,8 +63,19 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
+// When another try makes sense: soon, but not so soon that hundreds of waiting machines keep each other from being served.
+const (
+	retryStore   = 2 * time.Second // the store elects a leader within a second
+	retryJoined  = 3 * time.Second // a kubelet shows its Node some seconds after kubeadm join
+	retryCluster = 5 * time.Second // an API server that restarts takes longer
+	retryKubeadm = 5 * time.Second // kubeadm takes minutes, on one machine after another
+)
+
 func waiting(after time.Duration, format string, args ...any) *Error {
-	e := Errorf(CodeWaiting, format, args...)
-	e.RetryAfter = int(after / time.Second)
+	return Errorf(CodeWaiting, format, args...).retryAfter(after)
+}
+
+func (e *Error) retryAfter(d time.Duration) *Error {
+	e.RetryAfter = int(d / time.Second)
 	return e
 }

@@ -1,6 +1,9 @@
 package rendezvous
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Lease is the record of one lease: who may run kubeadm now. Its functions are pure: they change the value they are called
 // on and say whether it has to be written; the conditional write of the store decides between writers.
@@ -159,16 +162,14 @@ func (l *Lease) refuse(code Code, format string, args ...any) *Error {
 	seen := *l
 	e.Lease = &seen
 	if code == CodeHeld {
-		e.RetryAfter = 5
+		return e.retryAfter(retryKubeadm)
 	}
 	return e
 }
 
 func appendNew(list []string, name string) []string {
-	for _, have := range list {
-		if have == name {
-			return list
-		}
+	if slices.Contains(list, name) {
+		return list
 	}
 	return append(list, name)
 }

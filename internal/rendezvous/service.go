@@ -75,10 +75,13 @@ func (s *Service) silent(key string, version int64) time.Duration {
 	return 0
 }
 
-// Watch looks at the leases every quarter of a minute until ctx ends, so that the time of a lease that went silent runs
-// from then on and not from the first ask of another node.
+// watchEvery is how late the time of a silent lease may begin to run, which is little beside LeaseTTL.
+const watchEvery = 15 * time.Second
+
+// Watch looks at the leases again and again until ctx ends, so that the time of a lease that went silent runs from then
+// on and not from the first ask of another node.
 func (s *Service) Watch(ctx context.Context) {
-	tick := time.NewTicker(15 * time.Second)
+	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		for _, key := range []string{keyInit, keyJoin} {
@@ -106,7 +109,7 @@ type StoreRecord struct {
 func (s *Service) Formed(ctx context.Context) (StoreRecord, error) {
 	record, _, err := load[StoreRecord](ctx, s.Store, keyCluster)
 	if err == nil && record.UID == "" {
-		err = waiting(2*time.Second, "the control planes are still forming their store")
+		err = waiting(retryStore, "the control planes are still forming their store")
 	}
 	return record, err
 }
@@ -176,9 +179,9 @@ func (s *Service) Committed(ctx context.Context) (*Commit, error) {
 	}
 	if lease.Committed == nil {
 		if lease.Holder == "" {
-			return nil, waiting(5*time.Second, "no control plane has begun kubeadm init yet")
+			return nil, waiting(retryKubeadm, "no control plane has begun kubeadm init yet")
 		}
-		return nil, waiting(5*time.Second, "kubeadm init is running on %s", lease.Holder)
+		return nil, waiting(retryKubeadm, "kubeadm init is running on %s", lease.Holder)
 	}
 	return lease.Committed, nil
 }
@@ -269,8 +272,7 @@ func clusterError(err error) error {
 	default:
 		e = Caused(CodeUnavailable, err, "the Kubernetes API does not answer here: ask again, or another control plane")
 	}
-	e.RetryAfter = 5
-	return e
+	return e.retryAfter(retryCluster)
 }
 
 // StatusReport is what the store knows, for people.

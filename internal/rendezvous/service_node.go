@@ -226,7 +226,7 @@ func (s *Service) Done(ctx context.Context, id Identity, claim Claim) error {
 		return clusterError(err)
 	}
 	if !node.Joined(object) {
-		return waiting(3*time.Second, "the cluster has not seen %s since its claim", name)
+		return waiting(retryJoined, "the cluster has not seen %s since its claim", name)
 	}
 	if err := s.dropTokens(ctx, name, node.Tokens); err != nil {
 		return err

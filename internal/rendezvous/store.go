@@ -95,7 +95,5 @@ func storeError(err error) error {
 	if errors.As(err, &e) {
 		return e
 	}
-	e = Caused(CodeUnavailable, err, "the store does not answer: ask again, or another control plane")
-	e.RetryAfter = 2
-	return e
+	return Caused(CodeUnavailable, err, "the store does not answer: ask again, or another control plane").retryAfter(retryStore)
 }
