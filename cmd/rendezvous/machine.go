@@ -91,6 +91,9 @@ func (m *machine) Reset(ctx context.Context) error {
 // Run runs kubeadm.
 func (m *machine) Run(ctx context.Context) error { return m.run(ctx, m.kubeadm) }
 
+// tailSize is in bytes: enough for a last line of which the rendezvous keeps rendezvous.MaxText bytes.
+const tailSize = 4096
+
 // tail keeps the last line of what a command says to stderr, for the status of the node.
 type tail struct {
 	to   io.Writer
@@ -99,8 +102,8 @@ type tail struct {
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.last = append(t.last, p...)
-	if len(t.last) > 4096 {
-		t.last = t.last[len(t.last)-4096:]
+	if len(t.last) > tailSize {
+		t.last = t.last[len(t.last)-tailSize:]
 	}
 	return t.to.Write(p)
 }
@@ -110,6 +113,10 @@ func (t *tail) line() string {
 	return string(lines[len(lines)-1])
 }
 
+// outputPatience is how long the output of a command is waited for after its end: a child in a process group of its own
+// may hold it open.
+const outputPatience = 5 * time.Second
+
 // run runs a command in a process group of its own, which dies with ctx, and with this process however it ends: a kubeadm
 // without its lease must not go on.
 func (m *machine) run(ctx context.Context, argv []string) error {
@@ -118,7 +125,7 @@ func (m *machine) run(ctx context.Context, argv []string) error {
 	cmd.Stdout, cmd.Stderr = m.out, said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = outputPatience
 	// Pdeathsig is about the thread that started the process: it has to live as long.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -31,6 +31,8 @@ const (
 	// snapshotEvery is in entries of the log: writes are rare and small, and so stays the memory.
 	snapshotEvery = 128
 	callTimeout   = 10 * time.Second
+	// attemptTimeout bounds one try to reach one member, so that some can be tried within a call.
+	attemptTimeout = 3 * time.Second
 )
 
 // Config is what a Node needs.
@@ -135,7 +137,7 @@ func (n *Node) start() error {
 	if err := n.nodes.Set(context.Background(), known); err != nil {
 		return errors.Join(err, n.node.Close(), listener.Close())
 	}
-	d, err := driver.New(n.nodes, driver.WithDialFunc(n.links.dial), driver.WithLogFunc(n.log), driver.WithConnectionTimeout(callTimeout), driver.WithAttemptTimeout(3*time.Second))
+	d, err := driver.New(n.nodes, driver.WithDialFunc(n.links.dial), driver.WithLogFunc(n.log), driver.WithConnectionTimeout(callTimeout), driver.WithAttemptTimeout(attemptTimeout))
 	if err != nil {
 		return errors.Join(fmt.Errorf("the store's driver: %w", err), n.node.Close(), listener.Close())
 	}

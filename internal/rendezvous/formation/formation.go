@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -90,6 +91,8 @@ const (
 	// changeTimeout ends a change of the membership, for which all others wait, when the leader says nothing any more: the
 	// store's driver heeds nothing but a deadline. A new member that has to be sent the whole store takes seconds.
 	changeTimeout = time.Minute
+	// stopTimeout is for handing the leadership on. Without a leader there is nobody to hand it to, and no use in waiting.
+	stopTimeout = 5 * time.Second
 )
 
 // Formation forms the store on one control plane.
@@ -231,11 +234,11 @@ func (f *Formation) start(id uint64) error {
 	return nil
 }
 
-// stop stops the member. Without a leader there is nobody to hand anything on to, so it does not wait for one for long.
+// stop stops the member.
 func (f *Formation) stop(ctx context.Context) error {
 	f.Store.set(nil)
 	f.running = false
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	return f.Engine.Close(ctx)
 }
@@ -251,7 +254,7 @@ func (f *Formation) choose(ctx context.Context) error {
 		return err
 	}
 	answers := f.ask(ctx)
-	verdict := f.ControlPlanes.Decide(self, before, slices.Collect(values(answers)))
+	verdict := f.ControlPlanes.Decide(self, before, slices.Collect(maps.Values(answers)))
 	switch verdict.Decision {
 	case rendezvous.Found:
 		f.say("founding the store of the control planes")
@@ -670,14 +673,4 @@ func newUID() (string, error) {
 		return "", fmt.Errorf("no randomness for the store's uid: %w", err)
 	}
 	return hex.EncodeToString(b), nil
-}
-
-func values[K comparable, V any](m map[K]V) func(func(V) bool) {
-	return func(yield func(V) bool) {
-		for _, v := range m {
-			if !yield(v) {
-				return
-			}
-		}
-	}
 }

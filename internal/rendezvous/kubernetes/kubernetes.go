@@ -5,6 +5,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -29,6 +30,8 @@ import (
 
 const (
 	callTimeout = 15 * time.Second
+	// dialTimeout is short: the API server and etcd are on this machine, or a load balancer is near.
+	dialTimeout = 3 * time.Second
 	// maxAnswer is in bytes: a list of some thousand Node objects, cut to their metadata.
 	maxAnswer = 32 << 20
 	// maxFile is the largest certificate or kubeconfig read, in bytes.
@@ -126,7 +129,7 @@ func httpClient(ca []byte, pair tls.Certificate) (*http.Client, error) {
 	}
 	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{
 		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Certificates: []tls.Certificate{pair}},
-		DialContext:       (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+		DialContext:       (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		DisableKeepAlives: true, // calls are rare, and files may be renewed in between
 	}}, nil
 }
@@ -339,11 +342,7 @@ func (c *Cluster) etcd(ctx context.Context, path string, body, out any) error {
 	if err != nil {
 		return err
 	}
-	address := c.Etcd
-	if address == "" {
-		address = "https://127.0.0.1:2379"
-	}
-	return call(ctx, client, http.MethodPost, address+path, plainJSON, body, out)
+	return call(ctx, client, http.MethodPost, cmp.Or(c.Etcd, "https://127.0.0.1:2379")+path, plainJSON, body, out)
 }
 
 // EtcdMembers is rendezvous.Cluster's.

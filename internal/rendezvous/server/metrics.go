@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"muster/internal/rendezvous"
 	"muster/internal/secrets/credential"
@@ -35,7 +34,7 @@ func (a *answers) all() map[int]int64 {
 }
 
 func (s *Server) metrics(r request) (any, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 	defer cancel()
 	report, err := s.Service.Status(ctx)
 	var b bytes.Buffer

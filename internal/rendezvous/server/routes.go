@@ -14,7 +14,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"muster/internal/rendezvous"
 	"muster/internal/rendezvous/limit"
@@ -331,7 +330,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, value 
 }
 
 func (s *Server) healthz(r request) (any, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 	defer cancel()
 	if _, err := s.Service.Formed(ctx); err != nil {
 		return nil, err

@@ -29,6 +29,10 @@ const (
 	shutdownPatience = 10 * time.Second
 )
 
+// probeTimeout is how long healthz and metrics wait for the store. Whoever probes gives up after a few seconds, and has
+// to learn before that the store does not answer.
+const probeTimeout = 2 * time.Second
+
 // Formation is the part of a control plane that forms the store with the others.
 type Formation interface {
 	// Membership is what this control plane says of itself.
