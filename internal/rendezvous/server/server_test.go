@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -213,17 +214,23 @@ type answer struct {
 	code   rendezvous.Code
 }
 
-func (s *site) ask(h *http.Client, method, path, bearer, body string) (answer, error) {
+// call is one request, as curl would make it: a POST unless method is set.
+type call struct {
+	by                         *http.Client
+	method, path, bearer, body string
+}
+
+func (s *site) ask(c call) (answer, error) {
 	s.t.Helper()
-	r, err := http.NewRequest(method, "https://"+s.address, strings.NewReader(body))
+	r, err := http.NewRequest(cmp.Or(c.method, http.MethodPost), "https://"+s.address, strings.NewReader(c.body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	r.URL.Opaque = "//" + s.address + path // as it is: no cleaning on this side
-	if bearer != "" {
-		r.Header.Set("Authorization", "Bearer "+bearer)
+	r.URL.Opaque = "//" + s.address + c.path // as it is: no cleaning on this side
+	if c.bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+c.bearer)
 	}
-	response, err := h.Do(r)
+	response, err := c.by.Do(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -237,11 +244,11 @@ func (s *site) ask(h *http.Client, method, path, bearer, body string) (answer, e
 	return a, err
 }
 
-func (s *site) want(h *http.Client, method, path, bearer, body string, status int, code rendezvous.Code) {
+func (s *site) want(c call, status int, code rendezvous.Code) {
 	s.t.Helper()
-	a, err := s.ask(h, method, path, bearer, body)
+	a, err := s.ask(c)
 	if err != nil || a.status != status || a.code != code {
-		s.t.Errorf("%s %s: %d %s %v, want %d %s", method, path, a.status, a.body, err, status, code)
+		s.t.Errorf("%s %s %.100q: %d %s %v, want %d %s", c.method, c.path, c.body, a.status, a.body, err, status, code)
 	}
 }
 
@@ -251,7 +258,7 @@ func TestWorkerByBearer(t *testing.T) {
 	s := open(t)
 	h := s.http(nil, nil)
 	grant := s.grant("w1")
-	a, err := s.ask(h, "POST", "/v1/enrol", grant, claim)
+	a, err := s.ask(call{by: h, path: "/v1/enrol", bearer: grant, body: claim})
 	if err != nil || a.status != http.StatusOK {
 		t.Fatalf("enrol: %+v, %v", a, err)
 	}
@@ -259,13 +266,13 @@ func TestWorkerByBearer(t *testing.T) {
 		t.Error("the answer with a token may be cached")
 	}
 	id, secret, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(a.body, "token: ")), ".")
-	s.want(h, "POST", "/v1/done", grant, claim, http.StatusServiceUnavailable, rendezvous.CodeWaiting)
+	s.want(call{by: h, path: "/v1/done", bearer: grant, body: claim}, http.StatusServiceUnavailable, rendezvous.CodeWaiting)
 	if err := s.k.JoinWorker("w1", id, secret); err != nil {
 		t.Fatal(err)
 	}
-	s.want(h, "POST", "/v1/progress", grant, `{"machine":"`+machine+`","step":"joining"}`, http.StatusOK, "")
-	s.want(h, "POST", "/v1/done", grant, claim, http.StatusOK, "")
-	s.want(h, "POST", "/v1/enrol", grant, claim, http.StatusGone, rendezvous.CodeClosed)
+	s.want(call{by: h, path: "/v1/progress", bearer: grant, body: `{"machine":"` + machine + `","step":"joining"}`}, http.StatusOK, "")
+	s.want(call{by: h, path: "/v1/done", bearer: grant, body: claim}, http.StatusOK, "")
+	s.want(call{by: h, path: "/v1/enrol", bearer: grant, body: claim}, http.StatusGone, rendezvous.CodeClosed)
 	if text := s.log.String(); strings.Contains(text, secret) || strings.Contains(text, grant) || !strings.Contains(text, "enrolment closed") {
 		t.Errorf("the log holds a secret, or not the decision:\n%s", text)
 	}
@@ -278,17 +285,17 @@ func TestWorkerOverTLS12(t *testing.T) {
 		c.MaxVersion = tls.VersionTLS12
 		c.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
 	})
-	s.want(h, "POST", "/v1/enrol", s.grant("w1"), claim, http.StatusOK, "")
+	s.want(call{by: h, path: "/v1/enrol", bearer: s.grant("w1"), body: claim}, http.StatusOK, "")
 	certificate := s.plane("cp1")
 	h = s.http(&certificate, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
-	s.want(h, "GET", "/v1/status", "", "", http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
+	s.want(call{by: h, method: "GET", path: "/v1/status"}, http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
 	for what, change := range map[string]func(*tls.Config){
 		"TLS 1.1": func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 },
 		"CBC": func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}
 		},
 	} {
-		if a, err := s.ask(s.http(nil, change), "POST", "/v1/enrol", s.grant("w1"), claim); err == nil {
+		if a, err := s.ask(call{by: s.http(nil, change), path: "/v1/enrol", bearer: s.grant("w1"), body: claim}); err == nil {
 			t.Errorf("%s was taken: %+v", what, a)
 		}
 	}
@@ -308,7 +315,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 		"none": "", "another cluster's": string(otherGrant.Reveal()), "no signature": payload, "cut": good[:len(good)-3],
 		"another payload": strings.ToUpper(payload) + "." + signature, "twice": good + good, "empty parts": ".", "huge": strings.Repeat("A", 6000),
 	} {
-		a, err := s.ask(h, "POST", "/v1/enrol", bearer, claim)
+		a, err := s.ask(call{by: h, path: "/v1/enrol", bearer: bearer, body: claim})
 		if err != nil || a.status != http.StatusUnauthorized || bearer != "" && strings.Contains(a.body, bearer) {
 			t.Errorf("%s: %+v, %v", what, a, err)
 		}
@@ -319,7 +326,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 		t.Errorf("two tokens: %v, %v", response, err)
 	}
 	plane := s.plane("cp1")
-	s.want(s.http(&plane, nil), "POST", "/v1/enrol", good, claim, http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
+	s.want(call{by: s.http(&plane, nil), path: "/v1/enrol", bearer: good, body: claim}, http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
 	if s.k.Minted != 0 {
 		t.Errorf("%d tokens were minted", s.k.Minted)
 	}
@@ -356,12 +363,12 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 		"a worker's key under our certificate": {Certificate: s.operator().Certificate, PrivateKey: key},
 	}
 	for what, certificate := range refused {
-		if a, err := s.ask(s.http(&certificate, nil), "GET", "/v1/status", "", ""); err == nil {
+		if a, err := s.ask(call{by: s.http(&certificate, nil), method: "GET", path: "/v1/status"}); err == nil {
 			t.Errorf("%s: %+v", what, a)
 		}
 	}
 	operator := s.operator()
-	s.want(s.http(&operator, nil), "GET", "/v1/status", "", "", http.StatusOK, "") // the way to be taken is open
+	s.want(call{by: s.http(&operator, nil), method: "GET", path: "/v1/status"}, http.StatusOK, "") // the way to be taken is open
 }
 
 // A certificate whose life is over, of a CA that the server does trust, and the same with a clock before its beginning.
@@ -516,7 +523,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 	}
 	for _, c := range calls {
 		for name, caller := range callers {
-			a, err := s.ask(caller.http, c.method, c.path, caller.bearer, c.body)
+			a, err := s.ask(call{by: caller.http, method: c.method, path: c.path, bearer: caller.bearer, body: c.body})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -533,15 +540,15 @@ func TestWhoMayCallWhat(t *testing.T) {
 func TestWorkerAsksForMore(t *testing.T) {
 	s := open(t)
 	h, grant := s.http(nil, nil), s.grant("w1")
-	s.want(h, "POST", "/v1/enrol", grant, `{"name":"w2","machine":"`+machine+`"}`, http.StatusForbidden, rendezvous.CodeForbidden)
-	s.want(h, "POST", "/v1/enrol", grant, `{"name":"cp0","machine":"`+machine+`"}`, http.StatusForbidden, rendezvous.CodeForbidden)
-	s.want(h, "POST", "/v1/done", grant, `{"name":"cp0","machine":"`+machine+`"}`, http.StatusForbidden, rendezvous.CodeForbidden)
-	s.want(h, "POST", "/v1/enrol", grant, `{"machine":"`+machine+`","role":"control-plane"}`, http.StatusBadRequest, rendezvous.CodeInvalid)
+	s.want(call{by: h, path: "/v1/enrol", bearer: grant, body: `{"name":"w2","machine":"` + machine + `"}`}, http.StatusForbidden, rendezvous.CodeForbidden)
+	s.want(call{by: h, path: "/v1/enrol", bearer: grant, body: `{"name":"cp0","machine":"` + machine + `"}`}, http.StatusForbidden, rendezvous.CodeForbidden)
+	s.want(call{by: h, path: "/v1/done", bearer: grant, body: `{"name":"cp0","machine":"` + machine + `"}`}, http.StatusForbidden, rendezvous.CodeForbidden)
+	s.want(call{by: h, path: "/v1/enrol", bearer: grant, body: `{"machine":"` + machine + `","role":"control-plane"}`}, http.StatusBadRequest, rendezvous.CodeInvalid)
 	if err := s.client(s.operator()).RevokeNode(t.Context(), "w1"); err != nil {
 		t.Fatal(err)
 	}
-	s.want(h, "POST", "/v1/enrol", grant, claim, http.StatusForbidden, rendezvous.CodeRevoked)
-	s.want(h, "POST", "/v1/enrol", s.grant("w2"), claim, http.StatusOK, "")
+	s.want(call{by: h, path: "/v1/enrol", bearer: grant, body: claim}, http.StatusForbidden, rendezvous.CodeRevoked)
+	s.want(call{by: h, path: "/v1/enrol", bearer: s.grant("w2"), body: claim}, http.StatusOK, "")
 	if err := s.client(s.operator()).RevokeNode(t.Context(), "cp1"); err != nil {
 		t.Fatal(err)
 	}
@@ -557,9 +564,9 @@ func TestMalformedBodies(t *testing.T) {
 		"", "null x", "[]", `"x"`, "{", `{"machine":1}`, `{"machine":"` + machine + `"}{}`, `{"machine":"` + machine + `"} trailing`,
 		`{"Machine2":"x"}`, strings.Repeat("[", 10000), `{"machine":"` + strings.Repeat("a", 3000) + `"}`, "\x00\xff", `{"machine":"../../etc"}`,
 	} {
-		s.want(h, "POST", "/v1/enrol", s.grant("w1"), body, http.StatusBadRequest, rendezvous.CodeInvalid)
+		s.want(call{by: h, path: "/v1/enrol", bearer: s.grant("w1"), body: body}, http.StatusBadRequest, rendezvous.CodeInvalid)
 	}
-	s.want(h, "POST", "/v1/enrol", s.grant("w1"), `{"machine":"`+strings.Repeat("a", rendezvous.MaxBody)+`"}`, http.StatusRequestEntityTooLarge, rendezvous.CodeTooLarge)
+	s.want(call{by: h, path: "/v1/enrol", bearer: s.grant("w1"), body: `{"machine":"` + strings.Repeat("a", rendezvous.MaxBody) + `"}`}, http.StatusRequestEntityTooLarge, rendezvous.CodeTooLarge)
 	if s.k.Minted != 0 {
 		t.Errorf("%d tokens were minted", s.k.Minted)
 	}
@@ -572,13 +579,13 @@ func TestPathsAndMethods(t *testing.T) {
 		"/", "/v1", "/v1/", "/v1//enrol", "//v1/enrol", "/v1/../v1/enrol", "/v1/./enrol", "/v1/enrol/", "/v1/enrol%2f", "/v1%2fenrol", "/v1/%2e%2e/v1/enrol", "/V1/enrol",
 		"/v1/leases", "/v1/leases/init", "/v1/leases/other/acquire", "/debug/pprof/", "/v1\\enrol",
 	} {
-		a, err := s.ask(h, "POST", path, grant, claim)
+		a, err := s.ask(call{by: h, path: path, bearer: grant, body: claim})
 		if err != nil || a.status != http.StatusNotFound && a.status != http.StatusBadRequest || a.header.Get("Location") != "" {
 			t.Errorf("%s: %+v, %v", path, a, err)
 		}
 	}
 	for _, method := range []string{"GET", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"} {
-		if a, err := s.ask(h, method, "/v1/enrol", grant, ""); err == nil && a.status == http.StatusOK {
+		if a, err := s.ask(call{by: h, method: method, path: "/v1/enrol", bearer: grant}); err == nil && a.status == http.StatusOK {
 			t.Errorf("%s /v1/enrol: %+v", method, a)
 		}
 	}
@@ -590,11 +597,11 @@ func TestPathsAndMethods(t *testing.T) {
 func TestHealthAndMetrics(t *testing.T) {
 	s := open(t)
 	h := s.http(nil, nil)
-	if a, err := s.ask(h, "GET", "/healthz", "", ""); err != nil || a.status != http.StatusOK || a.body != "ok\n" {
+	if a, err := s.ask(call{by: h, method: "GET", path: "/healthz"}); err != nil || a.status != http.StatusOK || a.body != "ok\n" {
 		t.Errorf("healthz from here without a credential: %+v, %v", a, err)
 	}
-	s.want(h, "POST", "/v1/enrol", s.grant("w1"), claim, http.StatusOK, "")
-	a, err := s.ask(h, "GET", "/metrics", "", "")
+	s.want(call{by: h, path: "/v1/enrol", bearer: s.grant("w1"), body: claim}, http.StatusOK, "")
+	a, err := s.ask(call{by: h, method: "GET", path: "/metrics"})
 	if err != nil || a.status != http.StatusOK {
 		t.Fatalf("metrics: %+v, %v", a, err)
 	}
@@ -621,10 +628,10 @@ func TestLocalCallsFromElsewhereNeedACredential(t *testing.T) {
 	go func() { served <- srv.Serve(ctx, l) }()
 	s.address = l.Addr().String()
 	skipName := func(c *tls.Config) { c.ServerName = "cp0" }
-	s.want(s.http(nil, skipName), "GET", "/healthz", "", "", http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
-	s.want(s.http(nil, skipName), "GET", "/metrics", "", "", http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
+	s.want(call{by: s.http(nil, skipName), method: "GET", path: "/healthz"}, http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
+	s.want(call{by: s.http(nil, skipName), method: "GET", path: "/metrics"}, http.StatusUnauthorized, rendezvous.CodeUnauthenticated)
 	operator := s.operator()
-	s.want(s.http(&operator, skipName), "GET", "/healthz", "", "", http.StatusOK, "")
+	s.want(call{by: s.http(&operator, skipName), method: "GET", path: "/healthz"}, http.StatusOK, "")
 	cancel()
 	if err := <-served; err != nil {
 		t.Error(err)
@@ -667,11 +674,11 @@ func TestTwoThousandConnections(t *testing.T) {
 		}
 	}
 	begin := time.Now()
-	s.want(s.http(nil, nil), "POST", "/v1/enrol", s.grant("w1"), claim, http.StatusOK, "")
+	s.want(call{by: s.http(nil, nil), path: "/v1/enrol", bearer: s.grant("w1"), body: claim}, http.StatusOK, "")
 	if took := time.Since(begin); took > 3*time.Second {
 		t.Errorf("an honest worker waited for %s", took)
 	}
-	a, err := s.ask(s.http(nil, nil), "GET", "/metrics", "", "")
+	a, err := s.ask(call{by: s.http(nil, nil), method: "GET", path: "/metrics"})
 	if err != nil || strings.Contains(a.body, "connections_refused_total 0\n") {
 		t.Errorf("nothing was refused: %+v, %v", a, err)
 	}
@@ -761,13 +768,13 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		})
 	}
 	group.Wait()
-	s.want(s.http(nil, nil), "POST", "/v1/enrol", s.grant("w2"), claim, http.StatusOK, "")
+	s.want(call{by: s.http(nil, nil), path: "/v1/enrol", bearer: s.grant("w2"), body: claim}, http.StatusOK, "")
 }
 
 func TestErrorsOfTheStoreAreNotShown(t *testing.T) {
 	s := open(t)
 	s.k.Fail(errors.New("dial tcp 10.0.0.1:6443: secret detail"))
-	a, err := s.ask(s.http(nil, nil), "POST", "/v1/enrol", s.grant("w1"), claim)
+	a, err := s.ask(call{by: s.http(nil, nil), path: "/v1/enrol", bearer: s.grant("w1"), body: claim})
 	if err != nil || a.status != http.StatusServiceUnavailable || strings.Contains(a.body, "secret detail") || a.header.Get("Retry-After") == "" {
 		t.Errorf("%+v, %v", a, err)
 	}
