@@ -30,6 +30,10 @@ import (
 // patience is for machines under load; an idle one needs a tenth of it.
 const patience = 3 * time.Minute
 
+// severalRounds is for how long nothing has to happen before a test believes that nothing will: there is no event to wait
+// for. A control plane asks the others every second, and a machine on which nothing listens refuses connections at once.
+const severalRounds = 5 * time.Second
+
 // schedules is how many TestSchedules runs; totalKills and finished are over all of them.
 var schedules = flag.Int("schedules", 20, "how many random schedules clusters of real processes go through")
 
@@ -299,7 +303,6 @@ func (s *site) loseDisk(rng *rand.Rand) {
 	p := s.planes[rng.IntN(len(s.planes))]
 	s.eventually(patience, "all members before a disk is lost", func() error { return s.members(len(s.planes)) })
 	p.setDown(true)
-	time.Sleep(300 * time.Millisecond)
 	s.must(os.RemoveAll(p.file("data")))
 	p.setDown(false)
 	s.eventually(patience, p.name+" a member again", func() error { return p.isMember() })
@@ -354,7 +357,7 @@ func TestFounderIsWiped(t *testing.T) {
 			founder := s.planes[0]
 			s.must(os.RemoveAll(founder.file("data")))
 			founder.setDown(false)
-			time.Sleep(4 * time.Second)
+			time.Sleep(severalRounds)
 			if _, err := os.Stat(founder.file("data/store")); err == nil {
 				t.Error("the founder made a store while nobody answered")
 			}
@@ -377,7 +380,7 @@ func TestFounderIsWiped(t *testing.T) {
 func TestMinorityFoundsNothing(t *testing.T) {
 	s := newSite(t, 3)
 	s.planes[0].power()
-	time.Sleep(5 * time.Second)
+	time.Sleep(severalRounds)
 	if _, err := os.Stat(s.planes[0].file("data/store")); err == nil {
 		t.Error("one of three founded a store")
 	}

@@ -463,22 +463,33 @@ func (p *plane) ended() bool {
 
 // once runs a process to its end and returns its exit code, -1 after a kill.
 func (p *plane) once(slot **exec.Cmd, args ...string) int {
-	cmd, err := p.process(args...)
+	cmd, err := p.start(slot, args)
 	if err != nil {
 		p.s.t.Errorf("%s: %v", p.name, err)
+	}
+	if err != nil || cmd == nil {
 		return -1
 	}
-	p.mu.Lock()
-	*slot = cmd
-	if p.down { // the power went in between
-		_ = cmd.Process.Kill()
-	}
-	p.mu.Unlock()
 	_ = cmd.Wait() // the exit code says it
 	p.mu.Lock()
 	*slot = nil
 	p.mu.Unlock()
 	return cmd.ProcessState.ExitCode()
+}
+
+// start starts a process and notes it in slot, nil if the power went or the test ended in between: at no time is there a
+// process that is not noted.
+func (p *plane) start(slot **exec.Cmd, args []string) (*exec.Cmd, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down || p.ended() {
+		return nil, nil
+	}
+	cmd, err := p.process(args...)
+	if err == nil {
+		*slot = cmd
+	}
+	return cmd, err
 }
 
 // bootstrap is what the bootstrap step does.
@@ -516,14 +527,24 @@ func (p *plane) kill(slot **exec.Cmd) {
 	}
 }
 
+// setDown cuts the power, or gives it back. No process of the machine is left when the power is cut.
 func (p *plane) setDown(down bool) {
 	p.mu.Lock()
 	p.down = down
 	p.mu.Unlock()
-	if down {
-		p.signal(syscall.SIGKILL)
-		p.s.kills.Add(1)
+	if !down {
+		return
 	}
+	p.signal(syscall.SIGKILL)
+	p.s.kills.Add(1)
+	p.s.eventually(patience, p.name+" off", func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.serve != nil || p.agent != nil {
+			return errors.New("a process runs")
+		}
+		return nil
+	})
 }
 
 func (p *plane) isolate(cut bool) {
