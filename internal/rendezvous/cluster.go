@@ -14,29 +14,29 @@ import (
 )
 
 // Cluster is what the rendezvous asks of the Kubernetes cluster that this machine is a control plane of. Its calls return
-// an error that wraps ErrNoCluster while the machine is none.
+// an error that wraps ErrNoCluster while the machine is not a control plane.
 type Cluster interface {
 	// Discovery is the kubeconfig a node discovers the cluster with: server, CA and the token, nothing else.
 	Discovery(ctx context.Context, token Token) ([]byte, error)
 	// CreateToken makes a bootstrap token that lives for ttl.
 	CreateToken(ctx context.Context, token Token, ttl time.Duration, node string) error
-	// DeleteToken removes a token by its id; a missing one is no error.
+	// DeleteToken removes a token by its id; a missing one is not an error.
 	DeleteToken(ctx context.Context, id string) error
 	// Node is the Node object of a name, zero when there is none.
 	Node(ctx context.Context, name string) (NodeObject, error)
 	// Nodes are all Node objects by name, with the role that their labels say.
 	Nodes(ctx context.Context) (map[string]Role, error)
-	// DeleteNode removes the Node object with this very UID; a missing or another one is no error.
+	// DeleteNode removes the Node object with this very UID; a missing or another one is not an error.
 	DeleteNode(ctx context.Context, name, uid string) error
 	// EtcdMembers lists the members of the cluster's etcd.
 	EtcdMembers(ctx context.Context) ([]EtcdMember, error)
-	// RemoveEtcdMember removes one by its id, which etcd never uses twice; a missing one is no error.
+	// RemoveEtcdMember removes one by its id, which etcd never uses twice; a missing one is not an error.
 	RemoveEtcdMember(ctx context.Context, id string) error
 	// Certificates writes the shared certificates and keys of the cluster as one stream.
 	Certificates(ctx context.Context, w io.Writer) error
 }
 
-// ErrNoCluster says that this machine is no control plane of a running cluster (yet).
+// ErrNoCluster says that this machine is not, or not yet, a control plane of a running cluster.
 var ErrNoCluster = errors.New("this machine is no control plane of a running cluster yet")
 
 // EtcdMember is a member of etcd.
@@ -58,7 +58,7 @@ func (m EtcdMember) at(addresses []netip.Addr) bool {
 
 // Members is the membership of the replicated store, as far as an operator's call changes it.
 type Members interface {
-	// Remove takes a node out of the store's members; one that is none is no error.
+	// Remove takes a node out of the store's members; a node that is not a member is not an error.
 	Remove(ctx context.Context, node string) error
 }
 

@@ -31,9 +31,9 @@ const (
 type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
-	// RetryAfter is when another try makes sense, in seconds; 0 says nothing about it.
+	// RetryAfter is when another try makes sense, in seconds; 0: that is not known.
 	RetryAfter int `json:"retryAfter,omitempty"`
-	// Lease is set with CodeHeld, CodeSuperseded and CodeCommitted: the lease as it stands.
+	// Lease is set with CodeHeld, CodeSuperseded and CodeCommitted: the lease as it is.
 	Lease *Lease `json:"lease,omitempty"`
 	cause error  // see Caused
 }

@@ -26,7 +26,7 @@ type Lease struct {
 	Since time.Time `json:"since,omitzero"`
 	// Leftover names nodes that held the lease last, until another was granted it: what they did not finish in etcd blocks others.
 	Leftover []string `json:"leftover,omitempty"`
-	// Committed is the one init that stands.
+	// Committed is the one init that counts, nil until there is one.
 	Committed *Commit `json:"committed,omitempty"`
 }
 
@@ -45,7 +45,7 @@ type Ask struct {
 	Run     string `json:"run"`
 	Attempt int64  `json:"attempt"`
 	// Seen is the epoch of the lease as the asking run knows it, 0 at first. A grant needs the present one, so that an ask
-	// that was under way for long, of a run that is no more, cannot take the lease from the run after it.
+	// that was under way for long, of a run that has ended, cannot take the lease from the run after it.
 	Seen int64 `json:"seen"`
 }
 
@@ -112,8 +112,8 @@ func (l *Lease) holds(h Held) error {
 	return nil
 }
 
-// Renew says that the holder is alive, and whether the record has to be written. A holder whose epoch was superseded learns
-// it here. One whose commit stands must not be told to stop, even if the answer to its commit was lost.
+// Renew notes that the holder is alive, and returns whether the record has to be written. A holder whose epoch was superseded learns
+// it here. One whose commit is recorded must not be told to stop, even if the answer to its commit was lost.
 func (l *Lease) Renew(h Held) (bool, error) {
 	if l.Committed != nil {
 		if l.committedBy(h) {
@@ -132,7 +132,7 @@ func (l *Lease) committedBy(h Held) bool {
 	return l.Committed.Node == h.Node && l.Committed.Epoch == h.Epoch && l.Run == h.Run
 }
 
-// Commit makes the holder's init the one that stands, for ever. The same holder's second Commit changes nothing and
+// Commit makes the holder's init the one that counts, for ever. The same holder's second Commit changes nothing and
 // succeeds: the answer to the first may have been lost. It says whether the record has to be written.
 func (l *Lease) Commit(h Held, now time.Time) (bool, error) {
 	if l.Committed != nil {

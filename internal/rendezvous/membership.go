@@ -1,6 +1,6 @@
 package rendezvous
 
-// Membership is what one control plane says of itself while the store is being formed.
+// Membership is a control plane's answer about itself while the store is being formed.
 type Membership struct {
 	// Node is the control plane that answers.
 	Node string `json:"node"`
@@ -52,12 +52,12 @@ type Verdict struct {
 	Missing []string
 }
 
-// Decide says what a control plane that holds no store may do, from what it says of itself and the answers that it got over
-// mutual TLS. One that holds a store settles it: then nobody founds. Else the founder is the first of the spec; but when
-// control planes are in a running cluster, whose store was lost, the first of those. It founds only after a majority, itself
-// counted, answered that they hold none. One that founded before (foundedBefore) lost its data: it does so again only
-// when every control plane answered that it holds none, and when nothing can be forgotten: the cluster runs here, or there
-// never was another control plane.
+// Decide decides what a control plane that holds no store may do, by its own Membership and the answers that it got over
+// mutual TLS. If one of them holds a store, nobody founds another. Else the founder is the first of the spec. If control
+// planes already run in a cluster (whose store was lost), the first of them is the founder instead. It founds only after a
+// majority, itself counted, answered that they hold none. One that founded before (foundedBefore) has lost its data: it
+// founds again only when every control plane answered that it holds none, and when nothing can be forgotten, because the
+// cluster runs here or there never was another control plane.
 func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Membership) Verdict {
 	heard := map[string]Membership{self.Node: self}
 	best := Membership{}

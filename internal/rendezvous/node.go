@@ -81,7 +81,7 @@ func (n *Node) refused() error {
 }
 
 // Claim gives the name to a machine. token is the id of the token that will be minted for it: it is written down before it
-// exists, so that whatever happens it can be deleted. before is the Node object as it stands now.
+// exists, so that whatever happens it can be deleted. before is the Node object as it is now.
 //
 // A node's own credential follows the newest machine (a machine that died half-way is set up again and has another
 // machine-id); in a pool, where names are not signed, the first machine keeps the name.
@@ -178,7 +178,7 @@ type PoolRecord struct {
 }
 
 // Admit lets a name into the pool within its bounds; it says whether the record has to be written. A name that is in
-// already is no new machine: it may come back after joinUntil, as a machine that was powered off does.
+// already is not a new machine: it may come back after joinUntil, as a machine that was powered off does.
 func (p *PoolRecord) Admit(id Identity, name string, now time.Time) (bool, error) {
 	if p.Revoked {
 		return false, Errorf(CodeRevoked, "the credential of pool %s is revoked", id.Name)

@@ -97,7 +97,7 @@ func (s *Service) Watch(ctx context.Context) {
 	}
 }
 
-// StoreRecord is the record that says that the store is founded: before it stands, nothing is decided.
+// StoreRecord is the founding record of the store: before it is written, nothing is decided.
 type StoreRecord struct {
 	// UID tells this store from any other that the cluster may have had.
 	UID string `json:"uid"`
@@ -171,7 +171,7 @@ func (s *Service) ready(ctx context.Context) error {
 	return nil
 }
 
-// Committed is the init that stands, a CodeWaiting error while there is none.
+// Committed returns the committed init, a CodeWaiting error while there is none.
 func (s *Service) Committed(ctx context.Context) (*Commit, error) {
 	lease, _, err := load[Lease](ctx, s.Store, keyInit)
 	if err != nil {
@@ -244,7 +244,7 @@ func list[T any](ctx context.Context, store Store, prefix string) ([]T, error) {
 	return values, nil
 }
 
-// nodeName is whose node an identity may speak for: its own, or in a pool the name that it says.
+// nodeName is the name of the node that an identity may speak for: its own, or in a pool the one that it asks for.
 func (s *Service) nodeName(id Identity, asked string) (string, error) {
 	switch {
 	case id.Role != credential.Worker && id.Role != credential.ControlPlane:

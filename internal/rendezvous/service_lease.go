@@ -9,7 +9,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// AcquireInit asks for the right to run kubeadm init. CodeCommitted says that one is done: join it. CodeHeld says who is at it.
+// AcquireInit asks for the right to run kubeadm init. The error has CodeCommitted when an init is done, which is to be
+// joined, and CodeHeld while another control plane has the right.
 func (s *Service) AcquireInit(ctx context.Context, id Identity, ask Ask) (Lease, error) {
 	ask.Node = id.Name
 	if err := s.controlPlane(ctx, id, ask.check()); err != nil {
@@ -25,7 +26,7 @@ func (s *Service) AcquireInit(ctx context.Context, id Identity, ask Ask) (Lease,
 	return lease, err
 }
 
-// RenewInit says that the holder is alive.
+// RenewInit notes that the holder is alive.
 func (s *Service) RenewInit(ctx context.Context, id Identity, held Held) (Lease, error) {
 	return s.renew(ctx, id, keyInit, held)
 }
@@ -35,7 +36,7 @@ func (s *Service) ReleaseInit(ctx context.Context, id Identity, held Held) (Leas
 	return s.release(ctx, id, keyInit, held)
 }
 
-// CommitInit makes this node's init the one that stands. From then on nodes are served.
+// CommitInit makes this node's init the cluster's, for ever. From then on nodes are served.
 func (s *Service) CommitInit(ctx context.Context, id Identity, held Held) (Lease, error) {
 	held.Node = id.Name
 	if err := s.controlPlane(ctx, id, nil); err != nil {
@@ -145,7 +146,7 @@ func (s *Service) ghosts(ctx context.Context, id Identity, leftover []string) (g
 	}
 	for _, m := range members {
 		own := m.Name == id.Name || m.Name == "" && m.at(id.Addresses)
-		// Of others only what never finished goes: one that did finish, and could not say so, is a member in good standing.
+		// Of others only what never finished goes: one that did finish, and could not report it, is a member in good standing.
 		// A member that never started has no name, and while this lease is held nobody else is joining.
 		if own || m.unfinished() && (m.Name == "" || slices.Contains(leftover, m.Name)) {
 			list.etcd = append(list.etcd, m)
@@ -176,7 +177,7 @@ func (s *Service) removeGhosts(ctx context.Context, list ghostList) error {
 	return nil
 }
 
-// RenewJoin says that the holder is alive.
+// RenewJoin notes that the holder is alive.
 func (s *Service) RenewJoin(ctx context.Context, id Identity, held Held) (Lease, error) {
 	return s.renew(ctx, id, keyJoin, held)
 }
@@ -222,9 +223,9 @@ func (s *Service) release(ctx context.Context, id Identity, key string, held Hel
 	return lease, err
 }
 
-// controlPlane is the gate of the leases: a control plane, of a formed store, that is not revoked and whose name no machine of
-// a pool has: what that one has in the cluster is no ghost. early is an error of the request itself, given after the
-// credential was judged.
+// controlPlane is the gate of the leases. It lets a control plane pass that is not revoked, when the store is formed. No
+// machine of a pool may have its name: what such a machine has in the cluster is not a ghost. early is an error of the
+// request itself, returned after the credential was judged.
 func (s *Service) controlPlane(ctx context.Context, id Identity, early error) error {
 	if id.Role != credential.ControlPlane || id.Pool != nil {
 		return Errorf(CodeForbidden, "this call is for control planes")

@@ -54,7 +54,7 @@ func (s *Service) Enrol(ctx context.Context, id Identity, claim Claim, held *Hel
 }
 
 // mint makes the token of a claim, and deletes it when it is not wanted any more. A token whose making failed may exist all the
-// same: as long as its id stands the next ask deletes it.
+// same: as long as its id is written down the next ask deletes it.
 func (s *Service) mint(ctx context.Context, id Identity, name string, token Token) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -128,7 +128,7 @@ func (s *Service) mayJoinNow(ctx context.Context, id Identity, held *Held) error
 	return err
 }
 
-// admitToPool takes a place in the pool for a name that can be had: the place of one that is then refused would stay taken.
+// admitToPool checks the name before it takes a place in the pool: a place taken for a refused name would never be freed.
 func (s *Service) admitToPool(ctx context.Context, id Identity, name string, claim Claim, before NodeObject) error {
 	if id.Pool == nil {
 		return nil
@@ -163,9 +163,10 @@ func (s *Service) refusal(ctx context.Context, name string, refused error) error
 	return refused
 }
 
-// dropTokens deletes tokens and then forgets their ids, in this order: an id is known for as long as its token may exist.
-// Then they are deleted once more: an ask that was overtaken may have made its token after the first deletion. If it makes it
-// after the second one, it finds its id forgotten (stillWanted). A write that failed may have forgotten the ids all the same.
+// dropTokens deletes the tokens, forgets their ids, and deletes again, so that an id is known for as long as its token may
+// exist. A request overtaken by this one may have created its token after the first deletion. One created later still is
+// found by stillWanted, because its id is forgotten. The second deletion follows a write that failed as well: it may have
+// forgotten the ids all the same.
 func (s *Service) dropTokens(ctx context.Context, name string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -195,7 +196,7 @@ func (s *Service) deleteTokens(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// Done closes the enrolment of a node that the cluster has seen: its token is deleted first, then the record says closed,
+// Done closes the enrolment of a node that the cluster has seen: its token is deleted first, then the record is closed,
 // and then the node may delete its credential. Asked again it succeeds again.
 func (s *Service) Done(ctx context.Context, id Identity, claim Claim) error {
 	name, err := s.nodeName(id, claim.Name)

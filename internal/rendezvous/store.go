@@ -61,7 +61,7 @@ func load[T any](ctx context.Context, s Store, key string) (T, int64, error) {
 	return value, record.Version, nil
 }
 
-// update applies change to the record of key until its conditional write succeeds. change sees the record as it stands and
+// update applies change to the record of key until its conditional write succeeds. change sees the record as it is and
 // its version, says whether to write, and is called again after every conflict, so it must decide from its arguments alone.
 // With an error of change the value is returned with it, unwritten.
 func update[T any](ctx context.Context, s Store, key string, change func(value *T, version int64) (bool, error)) (T, error) {

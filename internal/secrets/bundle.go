@@ -57,7 +57,7 @@ func (b *Bundle) IsTest() bool { return string(b.seed.Reveal()) == string(Test()
 
 // The errors of a bundle's contents; those of its file are in file.go.
 var (
-	// ErrTestBundle is what Load says of the test bundle.
+	// ErrTestBundle is Load's error for the test bundle.
 	ErrTestBundle = errors.New("this is the public test bundle, it protects nothing: name another file, and gen will create a bundle there")
 	errForeign    = errors.New("this is no secrets bundle of this release: restore it from a backup, or name another file")
 	errDamaged    = errors.New("the secrets bundle was edited or damaged (its checksum differs): restore it from a backup")
@@ -81,7 +81,7 @@ type seedText struct{ credential.Secret }
 // MarshalJSON reveals the seed.
 func (s seedText) MarshalJSON() ([]byte, error) { return json.Marshal(s.Reveal()) }
 
-// UnmarshalJSON leaves a seed of no bytes when text is none: an error would repeat a part of it.
+// UnmarshalJSON leaves an empty seed when text is not one: an error would repeat a part of it.
 func (s *seedText) UnmarshalJSON(text []byte) error {
 	var seed []byte
 	if err := json.Unmarshal(text, &seed); err != nil {

@@ -52,10 +52,10 @@ type State struct {
 	// InitRun and InitEpoch are the last init lease, written before kubeadm runs under it.
 	InitRun   string `json:"initRun,omitempty"`
 	InitEpoch int64  `json:"initEpoch,omitempty"`
-	// Began: kubeadm was started and has not been undone; only then is there something to undo, and whatever lies in
-	// kubeadm's folders before is the user's.
+	// Began: kubeadm was started and has not been undone. Only then is there anything to undo; before that, what is in
+	// kubeadm's folders belongs to the user.
 	Began bool `json:"began,omitempty"`
-	// InitDone: the init of this machine stands.
+	// InitDone: the init of this machine is committed.
 	InitDone bool `json:"initDone,omitempty"`
 	// JoinRan: kubeadm join ended well. JoinDone: the rendezvous was told.
 	JoinRan  bool `json:"joinRan,omitempty"`
@@ -82,9 +82,9 @@ type Outcome int
 
 // The outcomes of Init.
 const (
-	// Made: the init of this machine stands.
+	// Made: the init of this machine is committed.
 	Made Outcome = iota
-	// Join: another machine's init stands.
+	// Join: another machine's init is committed.
 	Join
 )
 
@@ -97,7 +97,7 @@ const (
 	retryEvery  = 15 * time.Second // after kubeadm failed
 )
 
-// Init runs kubeadm init if no control plane's init stands, and ends when one does. It returns an error only when asking
+// Init runs kubeadm init if no control plane's init is committed, and ends when one is. It returns an error only when asking
 // again cannot help: the credential is refused, the state cannot be kept, or ctx ended.
 func (a *Agent) Init(ctx context.Context) (Outcome, error) {
 	state, err := a.Machine.Load()
@@ -391,7 +391,7 @@ func (a *Agent) reportFailure(ctx context.Context, step string, err error) {
 	}
 }
 
-// say says a line once, however often its reason comes back.
+// say tells people a line once, however often its reason comes back.
 func (a *Agent) say(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); text != a.said {
 		a.said = text

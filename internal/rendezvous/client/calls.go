@@ -18,7 +18,7 @@ func (c *Client) RenewInit(ctx context.Context, held rendezvous.Held) (rendezvou
 	return post[rendezvous.Lease](ctx, c, "/v1/leases/init/renew", held)
 }
 
-// CommitInit makes this node's init the one that stands.
+// CommitInit makes this node's init the cluster's, for ever.
 func (c *Client) CommitInit(ctx context.Context, held rendezvous.Held) (rendezvous.Lease, error) {
 	return post[rendezvous.Lease](ctx, c, "/v1/leases/init/commit", held)
 }

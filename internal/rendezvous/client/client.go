@@ -148,7 +148,7 @@ func (c *Client) call(ctx context.Context, method, path string, body any) ([]byt
 	return nil, last
 }
 
-// better: what a server said is more use to people than that another was not reached.
+// better prefers an answer from a server over a connection error.
 func better(err, than error) bool {
 	var a, b *rendezvous.Error
 	return errors.As(err, &a) && errors.As(than, &b) && a.Unwrap() == nil && b.Unwrap() != nil

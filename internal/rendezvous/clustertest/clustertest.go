@@ -143,7 +143,7 @@ func (k *Kubernetes) Tokens() map[string]Token {
 	return maps.Clone(k.tokens)
 }
 
-// Members are the etcd members as they stand.
+// Members are the etcd members as they are.
 func (k *Kubernetes) Members() []rendezvous.EtcdMember {
 	k.mu.Lock()
 	defer k.mu.Unlock()

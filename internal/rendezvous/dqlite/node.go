@@ -240,7 +240,7 @@ func (n *Node) Add(ctx context.Context, id uint64, address string) error {
 	return nil
 }
 
-// Remove takes the members with an address out; none is no error.
+// Remove takes the members with an address out; it is not an error when there are none.
 func (n *Node) Remove(ctx context.Context, address string) error {
 	c, err := n.leader(ctx)
 	if err != nil {

@@ -46,8 +46,8 @@ func (s *Store) create(ctx context.Context) error {
 	return nil
 }
 
-// again runs do until it succeeds, says ErrConflict, or time is up: what is locked or has no leader now may work at once.
-// ready says that the table is there already.
+// again runs do until it succeeds, returns ErrConflict, or time is up: a table that is locked, or a store without a leader,
+// may be usable a moment later.
 func (s *Store) again(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()

@@ -79,7 +79,7 @@ type Config struct {
 	Say func(text string)
 }
 
-// ErrRestart says that the process has to begin anew: its member of the store is no more.
+// ErrRestart says that the process has to begin anew: its member of the store is gone.
 var ErrRestart = errors.New("the store's member of this machine was set aside: the process has to start again")
 
 const (
@@ -88,7 +88,7 @@ const (
 	membersTimeout = 3 * time.Second
 	// missedFor is how long the leader must leave this member out, or there must be none, before that counts.
 	missedFor = 10 * time.Second
-	// changeTimeout ends a change of the membership, for which all others wait, when the leader says nothing any more: the
+	// changeTimeout ends a change of the membership, for which all others wait, when the leader does not answer any more: the
 	// store's driver heeds nothing but a deadline. A new member that has to be sent the whole store takes seconds.
 	changeTimeout = time.Minute
 	// stopTimeout is for handing the leadership on. Without a leader there is nobody to hand it to, and no use in waiting.
@@ -345,9 +345,9 @@ func (f *Formation) join(ctx context.Context, s state) error {
 	return f.orphaned(ctx, s, answers)
 }
 
-// orphaned gives a store up that nobody confirmed here, when every other control plane answered and none has it, or when
-// another store is confirmed, or when only the other one has a member in the running cluster: this one waits for that member
-// (see rebuild), and would wait for ever.
+// orphaned gives up a store that is not needed. An unconfirmed store is given up when (a) every other control plane
+// answered and none has it (never by its founder), (b) another store is confirmed, or (c) only the other store has a member
+// in the running cluster: this one would wait for such a member for ever (see rebuild).
 func (f *Formation) orphaned(ctx context.Context, s state, answers map[string]rendezvous.Membership) error {
 	same, confirmed, theirs := false, false, false
 	_, ours := f.InCluster()
@@ -511,14 +511,15 @@ func (f *Formation) clearMissed() {
 	f.missed = time.Time{}
 }
 
-// recover goes on alone when this is one of two members and the other lost its disk: it says so itself, over mutual TLS, and
-// every other control plane answered that it holds nothing either. Of two voters each has all that was acknowledged.
+// recover goes on alone when this is one of two members and the other lost its disk: the other says so itself, over mutual
+// TLS, and every other control plane answered that it holds nothing either. Of two voters each has all that was
+// acknowledged.
 //
-// A founder that nobody has joined yet begins anew instead. It may have been killed between writing to its disk that another
-// votes too and telling that one, and raft's C library gives no vote for a member that does not know that it has one.
+// A founder that nobody has joined yet begins anew instead. It may have been killed after recording a second voter on disk
+// and before telling that member. Raft's C library gives no vote for a member that does not know that it has one.
 //
-// Where another control plane holds another store, people have to choose. It takes two lost at once to come to that: see
-// DESIGN.md.
+// Where another control plane holds another store, people have to choose. It takes the loss of two disks at once to come
+// to that: see DESIGN.md.
 func (f *Formation) recover(ctx context.Context, s state) error {
 	answers := f.ask(ctx)
 	for _, name := range f.ControlPlanes {
@@ -563,7 +564,7 @@ func (f *Formation) recover(ctx context.Context, s state) error {
 	return f.start(s.ID)
 }
 
-// Membership is what this control plane says of itself. A member that waits to be admitted holds nothing yet.
+// Membership is this control plane's answer about itself. A member that waits to be admitted holds nothing yet.
 func (f *Formation) Membership(context.Context) (rendezvous.Membership, error) {
 	s := f.current()
 	_, running := f.InCluster()

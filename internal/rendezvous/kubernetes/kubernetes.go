@@ -107,7 +107,7 @@ func (c *Cluster) access() (access, error) {
 		return access{}, fmt.Errorf("%s: a kubeconfig as kubeadm writes it is expected: %w", c.AdminConf, err)
 	}
 	decode := func(key string) []byte {
-		data, _ := base64.StdEncoding.DecodeString(config[key]) // what is no base64 is no certificate, and is refused as such below
+		data, _ := base64.StdEncoding.DecodeString(config[key]) // anything but base64 is refused below, as no certificate
 		return data
 	}
 	pair, err := tls.X509KeyPair(decode(keyCertificate), decode(keyKey))
@@ -149,7 +149,7 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// status is an answer that is no success.
+// status is an answer other than success.
 type status struct {
 	what string
 	code int

@@ -35,7 +35,7 @@ const probeTimeout = 2 * time.Second
 
 // Formation is the part of a control plane that forms the store with the others.
 type Formation interface {
-	// Membership is what this control plane says of itself.
+	// Membership is this control plane's answer about itself.
 	Membership(ctx context.Context) (rendezvous.Membership, error)
 	// Admit makes a control plane a member of the store that this one holds. Asked again it succeeds again.
 	Admit(ctx context.Context, a rendezvous.Admission) error
@@ -122,7 +122,7 @@ func (s *Server) tlsConfig() *tls.Config {
 	}
 }
 
-// quiet keeps what net/http says of broken clients (failed handshakes and the like) at debug: anyone can cause it.
+// quiet logs net/http's complaints about broken clients (failed handshakes and the like) at debug: anyone can cause them.
 type quiet struct{ log *slog.Logger }
 
 func (q quiet) Write(p []byte) (int, error) {

@@ -39,7 +39,7 @@ type Identity struct {
 }
 
 // Pool bounds a credential that several machines share. The rendezvous, which counts them, enforces both bounds: a member that returns after JoinUntil,
-// because it was powered off, is no new machine.
+// because it was powered off, is not a new machine.
 type Pool struct {
 	// MaxNodes is how many machines may join, at least 1.
 	MaxNodes int
