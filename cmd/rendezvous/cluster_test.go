@@ -30,8 +30,9 @@ import (
 // patience is for machines under load; an idle one needs a tenth of it.
 const patience = 3 * time.Minute
 
-// severalRounds is for how long nothing has to happen before a test believes that nothing will: there is no event to wait
-// for. A control plane asks the others every second, and a machine on which nothing listens refuses connections at once.
+// severalRounds is for how long nothing has to happen before a test believes that nothing will: there is no event to
+// wait for. A control plane asks the others every second, and a machine on which nothing listens refuses connections at
+// once.
 const severalRounds = 5 * time.Second
 
 // schedules is how many TestSchedules runs; totalKills and finished are over all of them.
@@ -189,7 +190,8 @@ func (s *site) nothingLost(list []*writer) {
 	})
 }
 
-// TestFirstBoot brings up clusters of every size without disturbance. A pool's machine then gets no control plane's name.
+// TestFirstBoot brings up clusters of every size without disturbance. A pool's machine then gets no control plane's
+// name.
 func TestFirstBoot(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 5} {
 		t.Run(fmt.Sprint(size, " control planes"), func(t *testing.T) {
@@ -204,8 +206,8 @@ func TestFirstBoot(t *testing.T) {
 	}
 }
 
-// TestSchedules brings clusters up and keeps writing while processes are killed, stopped, cut off, and disks are lost. In
-// the end all is as after an undisturbed boot, and nothing that was acknowledged is lost.
+// TestSchedules brings clusters up and keeps writing while processes are killed, stopped, cut off, and disks are lost.
+// In the end all is as after an undisturbed boot, and nothing that was acknowledged is lost.
 func TestSchedules(t *testing.T) {
 	t.Run("schedules", func(t *testing.T) { // returns when all of them have
 		for seed := range uint64(*schedules) {
@@ -213,7 +215,8 @@ func TestSchedules(t *testing.T) {
 			t.Run(fmt.Sprintf("%d of %d control planes", seed, size), func(t *testing.T) { schedule(t, seed, size) })
 		}
 	})
-	if kills := totalKills.Load(); kills < int64(*schedules)*5/2 && finished.Load() == int64(*schedules) { // not when some were picked by hand
+	// Not when some were picked by hand.
+	if kills := totalKills.Load(); kills < int64(*schedules)*5/2 && finished.Load() == int64(*schedules) {
 		t.Errorf("only %d kills in all schedules", kills)
 	} else {
 		t.Logf("%d kills in all schedules", kills)
@@ -338,8 +341,8 @@ func (s *site) members(want int) error {
 	return nil
 }
 
-// TestFounderIsWiped: the founder that lost everything of the rendezvous joins what is there and founds nothing, also when
-// the others are not up; and a cluster whose other control planes never came founds nothing at all.
+// TestFounderIsWiped: the founder that lost everything of the rendezvous joins what is there and founds nothing, also
+// when the others are not up; and a cluster whose other control planes never came founds nothing at all.
 func TestFounderIsWiped(t *testing.T) {
 	for _, size := range []int{2, 3} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -396,7 +399,8 @@ func TestMinorityFoundsNothing(t *testing.T) {
 	s.allJoined()
 }
 
-// TestControlPlaneComesLater: control planes that were added to the spec join a cluster whose documents do not name them.
+// TestControlPlaneComesLater: control planes that were added to the spec join a cluster whose documents do not name
+// them.
 func TestControlPlaneComesLater(t *testing.T) {
 	for _, first := range []int{1, 2} {
 		t.Run(fmt.Sprint(first, " of 3"), func(t *testing.T) {
@@ -454,8 +458,8 @@ func TestRebuiltStore(t *testing.T) {
 	}
 }
 
-// TestHolderIsGone: the machine that holds the init lease loses power, or is frozen with its kubeadm running on. Another makes
-// the cluster when the lease ends, and the first joins that one when it returns after all.
+// TestHolderIsGone: the machine that holds the init lease loses power, or is frozen with its kubeadm running on.
+// Another makes the cluster when the lease ends, and the first joins that one when it returns after all.
 func TestHolderIsGone(t *testing.T) {
 	for name, lose := range map[string]struct{ away, back func(p *plane) }{
 		"off":    {func(p *plane) { p.setDown(true) }, func(p *plane) { p.setDown(false) }},

@@ -31,8 +31,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// The benchmarks report what a first boot waits for, each beside a limit of the same run. The processes are those of the tests, on
-// one machine: with a network between them, its latency comes on top.
+// The benchmarks report what a first boot waits for, each beside a limit of the same run. The processes are those of
+// the tests, on one machine: with a network between them, its latency comes on top.
 
 // formed is a cluster of three control planes that all have joined.
 func formed(b *testing.B) *site {
@@ -139,11 +139,13 @@ func bareStore(b *testing.B, s *site) *dqlite.Store {
 	return nodes[0].Store()
 }
 
-// BenchmarkThousandWorkers has a thousand workers ask at once, beside a thousand that are answered without a look at the store.
+// BenchmarkThousandWorkers has a thousand workers ask at once, beside a thousand that are answered without a look at
+// the store.
 func BenchmarkThousandWorkers(b *testing.B) {
 	s := formed(b)
 	const workers = 1000
-	for i := range 25 { // 64 connections an address are allowed, and a control plane that answers slowly is asked by more
+	// 64 connections an address are allowed, and a control plane that answers slowly is asked by more.
+	for i := range 25 {
 		s.must(ip(fmt.Sprintf("addr add %s/24 dev %s", s.address(100+i), s.bridge())))
 	}
 	for b.Loop() {
@@ -241,8 +243,9 @@ func (s *site) peakMemory(b *testing.B) float64 {
 	return most
 }
 
-// BenchmarkLeaderKilled measures from the kill -9 of each control plane in turn, the leader among them, to the next write that is
-// acknowledged, and from the start of a process to the moment when it serves; beside that, a process that only prints its usage.
+// BenchmarkLeaderKilled measures from the kill -9 of each control plane in turn, the leader among them, to the next
+// write that is acknowledged, and from the start of a process to the moment when it serves; beside that, a process that
+// only prints its usage.
 func BenchmarkLeaderKilled(b *testing.B) {
 	s := formed(b)
 	w := &writer{s: s, name: "cp9"}

@@ -117,8 +117,8 @@ func (t *tail) line() string {
 // may hold it open.
 const outputPatience = 5 * time.Second
 
-// run runs a command in a process group of its own, which dies with ctx, and with this process however it ends: a kubeadm
-// without its lease must not go on.
+// run runs a command in a process group of its own, which dies with ctx, and with this process however it ends: a
+// kubeadm without its lease must not go on.
 func (m *machine) run(ctx context.Context, argv []string) error {
 	said := &tail{to: m.out}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)

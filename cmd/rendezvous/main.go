@@ -1,5 +1,6 @@
-// Command rendezvous runs on control planes: it serves the rendezvous, and is the agent that a control plane's bootstrap
-// runs kubeadm under. Only this package knows flags and exit codes; the packages below internal/rendezvous do the work.
+// Command rendezvous runs on control planes: it serves the rendezvous, and is the agent that a control plane's
+// bootstrap runs kubeadm under. Only this package knows flags and exit codes; the packages below internal/rendezvous do
+// the work.
 package main
 
 import (

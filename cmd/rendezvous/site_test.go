@@ -31,8 +31,8 @@ import (
 	"muster/internal/secrets"
 )
 
-// The test binary is four programs: the tests, which move into namespaces of their own first; the rendezvous itself, with a
-// clock that runs faster; and a kubeadm that leaves behind what the real one does.
+// The test binary is four programs: the tests, which move into namespaces of their own first; the rendezvous itself,
+// with a clock that runs faster; and a kubeadm that leaves behind what the real one does.
 const (
 	insideVariable  = "MUSTER_TEST_INSIDE"
 	machineVariable = "MUSTER_TEST_MACHINE"
@@ -102,7 +102,8 @@ func runLine(line string) error {
 
 func ip(line string) error { return runLine("ip " + line) }
 
-// site is one cluster of real processes, each machine in a network namespace on one bridge, around a Kubernetes in memory.
+// site is one cluster of real processes, each machine in a network namespace on one bridge, around a Kubernetes in
+// memory.
 type site struct {
 	t         testing.TB
 	number    int
@@ -477,8 +478,8 @@ func (p *plane) once(slot **exec.Cmd, args ...string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// start starts a process and notes it in slot, nil if the power went or the test ended in between: at no time is there a
-// process that is not noted.
+// start starts a process and notes it in slot, nil if the power went or the test ended in between: at no time is there
+// a process that is not noted.
 func (p *plane) start(slot **exec.Cmd, args []string) (*exec.Cmd, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// Cluster is what the rendezvous asks of the Kubernetes cluster that this machine is a control plane of. Its calls return
-// an error that wraps ErrNoCluster while the machine is not a control plane.
+// Cluster is what the rendezvous asks of the Kubernetes cluster that this machine is a control plane of. Its calls
+// return an error that wraps ErrNoCluster while the machine is not a control plane.
 type Cluster interface {
 	// Discovery is the kubeconfig a node discovers the cluster with: server, CA and the token, nothing else.
 	Discovery(ctx context.Context, token Token) ([]byte, error)

@@ -43,7 +43,8 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 // Unwrap gives the cause to the server's own log; it never goes over the wire.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Errorf makes an Error of a code. A %w operand is its cause as well; unlike Caused's its text is a part of the message.
+// Errorf makes an Error of a code. A %w operand is its cause as well; unlike Caused's its text is a part of the
+// message.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
@@ -63,7 +64,8 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// When another try makes sense: soon, but not so soon that hundreds of waiting machines keep each other from being served.
+// When another try makes sense: soon, but not so soon that hundreds of waiting machines keep each other from being
+// served.
 const (
 	retryStore   = 2 * time.Second // the store elects a leader within a second
 	retryJoined  = 3 * time.Second // a kubelet shows its Node some seconds after kubeadm join

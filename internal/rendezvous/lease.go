@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// Lease is the record of one lease: who may run kubeadm now. Its functions are pure: they change the value they are called
-// on and say whether it has to be written; the conditional write of the store decides between writers.
+// Lease is the record of one lease: who may run kubeadm now. Its functions are pure: they change the value they are
+// called on and say whether it has to be written; the conditional write of the store decides between writers.
 //
-// No wall clock takes part. A lease passes on when its record has not been written for LeaseTTL, measured by whoever wants
-// it on a monotonic clock between two reads that saw the same version: clocks of machines at first boot may be years apart.
+// No wall clock takes part. A lease passes on when its record has not been written for LeaseTTL, measured by whoever
+// wants it on a monotonic clock between two reads that saw the same version: clocks of machines at first boot may be
+// years apart.
 type Lease struct {
 	// Epoch grows by one with every grant; a write that carries an older one is refused.
 	Epoch int64 `json:"epoch"`
@@ -24,7 +25,8 @@ type Lease struct {
 	Renewals int64 `json:"renewals,omitempty"`
 	// Since is when the lease was granted, by the granting machine's clock: for people only.
 	Since time.Time `json:"since,omitzero"`
-	// Leftover names nodes that held the lease last, until another was granted it: what they did not finish in etcd blocks others.
+	// Leftover names nodes that held the lease last, until another was granted it: what they did not finish in etcd
+	// blocks others.
 	Leftover []string `json:"leftover,omitempty"`
 	// Committed is the one init that counts, nil until there is one.
 	Committed *Commit `json:"committed,omitempty"`
@@ -44,8 +46,8 @@ type Ask struct {
 	Machine string `json:"machine"`
 	Run     string `json:"run"`
 	Attempt int64  `json:"attempt"`
-	// Seen is the epoch of the lease as the asking run knows it, 0 at first. A grant needs the present one, so that an ask
-	// that was under way for long, of a run that has ended, cannot take the lease from the run after it.
+	// Seen is the epoch of the lease as the asking run knows it, 0 at first. A grant needs the present one, so that an
+	// ask that was under way for long, of a run that has ended, cannot take the lease from the run after it.
 	Seen int64 `json:"seen"`
 }
 
@@ -62,9 +64,9 @@ func (a Ask) check() error {
 	return nil
 }
 
-// Acquire gives the lease to the asking node, or says why not. silent is for how long the record is known to be unwritten.
-// The same run asking again keeps its epoch. Another run of the same machine (it was rebooted) gets a new epoch at once,
-// which fences the older run; another machine with the same credential waits like any other node.
+// Acquire gives the lease to the asking node, or says why not. silent is for how long the record is known to be
+// unwritten. The same run asking again keeps its epoch. Another run of the same machine (it was rebooted) gets a new
+// epoch at once, which fences the older run; another machine with the same credential waits like any other node.
 func (l *Lease) Acquire(ask Ask, silent time.Duration, now time.Time) error {
 	switch {
 	case l.Committed != nil:
@@ -112,8 +114,9 @@ func (l *Lease) holds(h Held) error {
 	return nil
 }
 
-// Renew notes that the holder is alive, and returns whether the record has to be written. A holder whose epoch was superseded learns
-// it here. One whose commit is recorded must not be told to stop, even if the answer to its commit was lost.
+// Renew notes that the holder is alive, and returns whether the record has to be written. A holder whose epoch was
+// superseded learns it here. One whose commit is recorded must not be told to stop, even if the answer to its commit
+// was lost.
 func (l *Lease) Renew(h Held) (bool, error) {
 	if l.Committed != nil {
 		if l.committedBy(h) {
@@ -146,8 +149,8 @@ func (l *Lease) Commit(h Held, now time.Time) (bool, error) {
 	return true, nil
 }
 
-// Release gives the lease back. Giving back what passed on already is not an error: the answer may have been lost. The holder
-// may have failed and never come back, so it is Leftover; one that joined has left nothing unfinished.
+// Release gives the lease back. Giving back what passed on already is not an error: the answer may have been lost. The
+// holder may have failed and never come back, so it is Leftover; one that joined has left nothing unfinished.
 func (l *Lease) Release(h Held) bool {
 	if l.Committed != nil || l.holds(h) != nil {
 		return false

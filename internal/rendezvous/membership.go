@@ -52,12 +52,12 @@ type Verdict struct {
 	Missing []string
 }
 
-// Decide decides what a control plane that holds no store may do, by its own Membership and the answers that it got over
-// mutual TLS. If one of them holds a store, nobody founds another. Else the founder is the first of the spec. If control
-// planes already run in a cluster (whose store was lost), the first of them is the founder instead. It founds only after a
-// majority, itself counted, answered that they hold none. One that founded before (foundedBefore) has lost its data: it
-// founds again only when every control plane answered that it holds none, and when nothing can be forgotten, because the
-// cluster runs here or there never was another control plane.
+// Decide decides what a control plane that holds no store may do, by its own Membership and the answers that it got
+// over mutual TLS. If one of them holds a store, nobody founds another. Else the founder is the first of the spec. If
+// control planes already run in a cluster (whose store was lost), the first of them is the founder instead. It founds
+// only after a majority, itself counted, answered that they hold none. One that founded before (foundedBefore) has lost
+// its data: it founds again only when every control plane answered that it holds none, and when nothing can be
+// forgotten, because the cluster runs here or there never was another control plane.
 func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Membership) Verdict {
 	heard := map[string]Membership{self.Node: self}
 	best := Membership{}

@@ -80,8 +80,8 @@ func (n *Node) refused() error {
 	return nil
 }
 
-// Claim gives the name to a machine. token is the id of the token that will be minted for it: it is written down before it
-// exists, so that whatever happens it can be deleted. before is the Node object as it is now.
+// Claim gives the name to a machine. token is the id of the token that will be minted for it: it is written down before
+// it exists, so that whatever happens it can be deleted. before is the Node object as it is now.
 //
 // A node's own credential follows the newest machine (a machine that died half-way is set up again and has another
 // machine-id); in a pool, where names are not signed, the first machine keeps the name.

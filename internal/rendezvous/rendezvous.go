@@ -1,10 +1,10 @@
-// Package rendezvous owns the protocol by which blank machines become one Kubernetes cluster: who runs kubeadm init, who
-// joins next, which token a machine gets and when its credential stops being worth anything.
+// Package rendezvous owns the protocol by which blank machines become one Kubernetes cluster: who runs kubeadm init,
+// who joins next, which token a machine gets and when its credential stops being worth anything.
 //
-// It holds the types of the wire, the state machine (pure functions of a record and how long it has been silent) and the
-// Service that applies it to a Store. It must not know HTTP (package server), how the store is replicated (package dqlite,
-// the only importer of go-dqlite), or how credentials are made (they are verified by functions passed in). The guarantees,
-// and what is lost in which failure, are in DESIGN.md beside this file.
+// It holds the types of the wire, the state machine (pure functions of a record and how long it has been silent) and
+// the Service that applies it to a Store. It must not know HTTP (package server), how the store is replicated (package
+// dqlite, the only importer of go-dqlite), or how credentials are made (they are verified by functions passed in). The
+// guarantees, and what is lost in which failure, are in DESIGN.md beside this file.
 package rendezvous
 
 import (

@@ -13,8 +13,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// Service is the protocol on one control plane: it applies the state machine to the store that all of them share, and asks
-// the Kubernetes cluster for what the state machine decided. Its methods may be called from many goroutines.
+// Service is the protocol on one control plane: it applies the state machine to the store that all of them share, and
+// asks the Kubernetes cluster for what the state machine decided. Its methods may be called from many goroutines.
 type Service struct {
 	// Name is the cluster's; credentials of another are refused before they come here.
 	Name string
@@ -58,9 +58,9 @@ func (s *Service) tokenTTL() time.Duration {
 	return s.TokenTTL
 }
 
-// silent is for how long this process knows that key was not written: versions never come back, so two reads of one version
-// say that nothing was written between them, however long this process slept in between. The read is a lower bound even
-// when stale, because the write that uses it is conditional on the version.
+// silent is for how long this process knows that key was not written: versions never come back, so two reads of one
+// version say that nothing was written between them, however long this process slept in between. The read is a lower
+// bound even when stale, because the write that uses it is conditional on the version.
 func (s *Service) silent(key string, version int64) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,8 +128,8 @@ func (s *Service) Form(ctx context.Context, uid, founder string) error {
 }
 
 // Rebuild is for a store that is made again while its cluster runs, on a control plane of that cluster and before the
-// founding record: every node of the cluster counts as joined, so that no spent credential comes back to life, and then the
-// init as committed. Asked again it goes on where it failed.
+// founding record: every node of the cluster counts as joined, so that no spent credential comes back to life, and then
+// the init as committed. Asked again it goes on where it failed.
 func (s *Service) Rebuild(ctx context.Context, commit Commit) error {
 	nodes, err := s.Cluster.Nodes(ctx)
 	if err != nil {
@@ -202,8 +202,8 @@ func (s *Service) MemberAddress(ctx context.Context, name string) (string, error
 	return address, err
 }
 
-// Revoked says whether the credential of a node was taken back. It reads, so it may be late; every decision looks again in
-// the record that it writes.
+// Revoked says whether the credential of a node was taken back. It reads, so it may be late; every decision looks again
+// in the record that it writes.
 func (s *Service) Revoked(ctx context.Context, name string) (bool, error) {
 	node, _, err := load[Node](ctx, s.Store, nodePrefix+name)
 	return node.Revoked, err

@@ -57,8 +57,8 @@ func (s *Service) CommitInit(ctx context.Context, id Identity, held Held) (Lease
 	return lease, err
 }
 
-// AcquireJoin asks for the right to join as a further control plane, one at a time. Before it is granted, what unfinished
-// joins left in the cluster is removed: etcd allows one learner, so a ghost would block all joins.
+// AcquireJoin asks for the right to join as a further control plane, one at a time. Before it is granted, what
+// unfinished joins left in the cluster is removed: etcd allows one learner, so a ghost would block all joins.
 func (s *Service) AcquireJoin(ctx context.Context, id Identity, ask Ask) (Lease, error) {
 	ask.Node = id.Name
 	if err := s.controlPlane(ctx, id, ask.check()); err != nil {
@@ -146,8 +146,8 @@ func (s *Service) ghosts(ctx context.Context, id Identity, leftover []string) (g
 	}
 	for _, m := range members {
 		own := m.Name == id.Name || m.Name == "" && m.at(id.Addresses)
-		// Of others only what never finished goes: one that did finish, and could not report it, is a member in good standing.
-		// A member that never started has no name, and while this lease is held nobody else is joining.
+		// Of others only what never finished goes: one that did finish, and could not report it, is a member in good
+		// standing. A member that never started has no name, and while this lease is held nobody else is joining.
 		if own || m.unfinished() && (m.Name == "" || slices.Contains(leftover, m.Name)) {
 			list.etcd = append(list.etcd, m)
 		}
@@ -223,9 +223,9 @@ func (s *Service) release(ctx context.Context, id Identity, key string, held Hel
 	return lease, err
 }
 
-// controlPlane is the gate of the leases. It lets a control plane pass that is not revoked, when the store is formed. No
-// machine of a pool may have its name: what such a machine has in the cluster is not a ghost. early is an error of the
-// request itself, returned after the credential was judged.
+// controlPlane is the gate of the leases. It lets a control plane pass that is not revoked, when the store is formed.
+// No machine of a pool may have its name: what such a machine has in the cluster is not a ghost. early is an error of
+// the request itself, returned after the credential was judged.
 func (s *Service) controlPlane(ctx context.Context, id Identity, early error) error {
 	if id.Role != credential.ControlPlane || id.Pool != nil {
 		return Errorf(CodeForbidden, "this call is for control planes")

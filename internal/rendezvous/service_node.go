@@ -8,8 +8,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// Enrol mints a token for this one request and returns the kubeconfig that the node discovers the cluster with. Tokens of
-// the node's earlier asks are deleted. A control plane has to hold the join lease.
+// Enrol mints a token for this one request and returns the kubeconfig that the node discovers the cluster with. Tokens
+// of the node's earlier asks are deleted. A control plane has to hold the join lease.
 func (s *Service) Enrol(ctx context.Context, id Identity, claim Claim, held *Held) ([]byte, error) {
 	name, err := s.admitted(ctx, id, claim)
 	if err != nil {
@@ -53,8 +53,8 @@ func (s *Service) Enrol(ctx context.Context, id Identity, claim Claim, held *Hel
 	return discovery, nil
 }
 
-// mint makes the token of a claim, and deletes it when it is not wanted any more. A token whose making failed may exist all the
-// same: as long as its id is written down the next ask deletes it.
+// mint makes the token of a claim, and deletes it when it is not wanted any more. A token whose making failed may exist
+// all the same: as long as its id is written down the next ask deletes it.
 func (s *Service) mint(ctx context.Context, id Identity, name string, token Token) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -71,14 +71,15 @@ func (s *Service) mint(ctx context.Context, id Identity, name string, token Toke
 	return nil
 }
 
-// detached outlives a client that hangs up: what was begun with a token has to be ended. Each step has a shorter timeout of
-// its own.
+// detached outlives a client that hangs up: what was begun with a token has to be ended. Each step has a shorter
+// timeout of its own.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 }
 
-// stillWanted looks again after a token was made: between the claim and the token an operator may have revoked, or another
-// ask have closed the enrolment. Then the token, which their deletion may have missed, must not outlive the call.
+// stillWanted looks again after a token was made: between the claim and the token an operator may have revoked, or
+// another ask have closed the enrolment. Then the token, which their deletion may have missed, must not outlive the
+// call.
 func (s *Service) stillWanted(ctx context.Context, id Identity, name, token string) error {
 	node, _, err := load[Node](ctx, s.Store, nodePrefix+name)
 	if err != nil {
@@ -128,7 +129,8 @@ func (s *Service) mayJoinNow(ctx context.Context, id Identity, held *Held) error
 	return err
 }
 
-// admitToPool checks the name before it takes a place in the pool: a place taken for a refused name would never be freed.
+// admitToPool checks the name before it takes a place in the pool: a place taken for a refused name would never be
+// freed.
 func (s *Service) admitToPool(ctx context.Context, id Identity, name string, claim Claim, before NodeObject) error {
 	if id.Pool == nil {
 		return nil
@@ -163,10 +165,10 @@ func (s *Service) refusal(ctx context.Context, name string, refused error) error
 	return refused
 }
 
-// dropTokens deletes the tokens, forgets their ids, and deletes again, so that an id is known for as long as its token may
-// exist. A request overtaken by this one may have created its token after the first deletion. One created later still is
-// found by stillWanted, because its id is forgotten. The second deletion follows a write that failed as well: it may have
-// forgotten the ids all the same.
+// dropTokens deletes the tokens, forgets their ids, and deletes again, so that an id is known for as long as its token
+// may exist. A request overtaken by this one may have created its token after the first deletion. One created later
+// still is found by stillWanted, because its id is forgotten. The second deletion follows a write that failed as well:
+// it may have forgotten the ids all the same.
 func (s *Service) dropTokens(ctx context.Context, name string, ids []string) error {
 	if len(ids) == 0 {
 		return nil

@@ -400,8 +400,8 @@ func TestSleepingAskRemovesNoJoiningMember(t *testing.T) {
 	}
 }
 
-// A control plane outside the cluster grants no lease that it cannot serve: the same ask is good at the next one, and who
-// reaches no other does not keep the lease from those who do.
+// A control plane outside the cluster grants no lease that it cannot serve: the same ask is good at the next one, and
+// who reaches no other does not keep the lease from those who do.
 func TestJoinLeaseIsNotTakenOutsideTheCluster(t *testing.T) {
 	s := committed(t)
 	outside := &rendezvous.Service{Name: "c", Store: s.Store, Cluster: clustertest.View{In: func() *clustertest.Kubernetes { return nil }}, Members: removals{s}, Log: s.Log, Now: s.Now}
@@ -584,8 +584,8 @@ func TestWorkerFromClaimToClosed(t *testing.T) {
 	wantCode(t, "done by another machine", s.Done(ctx, worker("w"), rendezvous.Claim{Machine: machine2}), rendezvous.CodeForbidden)
 }
 
-// A node whose Node object is there already (a machine set up again after an operator's reopen, or the name of an old one)
-// counts as joined only when the object is another one.
+// A node whose Node object is there already (a machine set up again after an operator's reopen, or the name of an old
+// one) counts as joined only when the object is another one.
 func TestOldNodeObjectIsNoJoin(t *testing.T) {
 	s := committed(t)
 	s.k.SetNode("w", rendezvous.NodeObject{UID: "u1", BootID: "b1"})
@@ -699,7 +699,8 @@ func TestPoolTakesNoOthersName(t *testing.T) {
 	s.join(p, "good", rendezvous.Claim{Name: "good", Machine: machine2})
 }
 
-// A control plane that came to the spec after a machine of a pool took its name: that machine's Node object is no ghost.
+// A control plane that came to the spec after a machine of a pool took its name: that machine's Node object is no
+// ghost.
 func TestControlPlaneWhoseNameAPoolHas(t *testing.T) {
 	s := committed(t)
 	claim := rendezvous.Claim{Name: "cp3", Machine: machine1}
@@ -805,8 +806,8 @@ func TestTokensAreNeverForgotten(t *testing.T) {
 	}
 }
 
-// An ask that is overtaken while it makes its token: the later ask deletes the token before it is there, and the earlier
-// one makes it, and looks whether it is still wanted, before the later one has forgotten it.
+// An ask that is overtaken while it makes its token: the later ask deletes the token before it is there, and the
+// earlier one makes it, and looks whether it is still wanted, before the later one has forgotten it.
 func TestTokenMadeWhileItIsForgotten(t *testing.T) {
 	for _, c := range []struct {
 		name      string

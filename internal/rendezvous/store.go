@@ -15,9 +15,9 @@ type Store interface {
 	Get(ctx context.Context, key string) (Record, error)
 	// List returns the records whose key begins with prefix, sorted by key. It may be stale.
 	List(ctx context.Context, prefix string) ([]Record, error)
-	// Put writes value if the record still has the version (0: does not exist yet) and returns the new version, which is
-	// higher. ErrConflict: it has another version now. Any other error leaves open whether the write happened; a write
-	// that the implementation itself repeats counts as done once.
+	// Put writes value if the record still has the version (0: does not exist yet) and returns the new version, which
+	// is higher. ErrConflict: it has another version now. Any other error leaves open whether the write happened; a
+	// write that the implementation itself repeats counts as done once.
 	Put(ctx context.Context, key string, value []byte, version int64) (int64, error)
 }
 
@@ -62,8 +62,8 @@ func load[T any](ctx context.Context, s Store, key string) (T, int64, error) {
 }
 
 // update applies change to the record of key until its conditional write succeeds. change sees the record as it is and
-// its version, says whether to write, and is called again after every conflict, so it must decide from its arguments alone.
-// With an error of change the value is returned with it, unwritten.
+// its version, says whether to write, and is called again after every conflict, so it must decide from its arguments
+// alone. With an error of change the value is returned with it, unwritten.
 func update[T any](ctx context.Context, s Store, key string, change func(value *T, version int64) (bool, error)) (T, error) {
 	for range casAttempts {
 		value, version, err := load[T](ctx, s, key)

@@ -7,7 +7,8 @@ import (
 	"muster/internal/rendezvous"
 )
 
-// Clients and servers of different releases meet, and the scripts of workers write JSON themselves: its keys are a promise.
+// Clients and servers of different releases meet, and the scripts of workers write JSON themselves: its keys are a
+// promise.
 func TestRequestsOnTheWire(t *testing.T) {
 	claim := rendezvous.Claim{Name: "w1", Machine: machine1}
 	for _, c := range []struct {

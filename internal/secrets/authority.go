@@ -22,8 +22,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// Authority is the rendezvous CA of one cluster, which makes the credentials of its nodes. It prints as redacted. It has nothing to do with the CAs
-// that kubeadm creates, whose keys Muster never sees.
+// Authority is the rendezvous CA of one cluster, which makes the credentials of its nodes. It prints as redacted. It
+// has nothing to do with the CAs that kubeadm creates, whose keys Muster never sees.
 type Authority struct {
 	bundle  *Bundle
 	cluster string
@@ -32,8 +32,9 @@ type Authority struct {
 	certificate *x509.Certificate
 }
 
-// What every certificate has in common. The clock of a machine at its first boot may be off by decades, so validity must not depend on it: 9999-12-31T23:59:59Z
-// is RFC 5280's way to write "no end" (section 4.1.2.5). Credentials end by being closed or revoked.
+// What every certificate has in common. The clock of a machine at its first boot may be off by decades, so validity
+// must not depend on it: 9999-12-31T23:59:59Z is RFC 5280's way to write "no end" (section 4.1.2.5). Credentials end by
+// being closed or revoked.
 var (
 	notBefore = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	notAfter  = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
@@ -87,8 +88,9 @@ func (a *Authority) Certificate() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-// ControlPlane makes the certificate by which a control plane serves and calls: the rendezvous' API, the store among the control planes. Clients find it under
-// its node name and under its addresses, which may be none where they are not known beforehand.
+// ControlPlane makes the certificate by which a control plane serves and calls: the rendezvous' API, the store among
+// the control planes. Clients find it under its node name and under its addresses, which may be none where they are not
+// known beforehand.
 func (a *Authority) ControlPlane(name string, addresses []netip.Addr) (credential.KeyPair, error) {
 	if err := credential.CheckName(name); err != nil {
 		return credential.KeyPair{}, fmt.Errorf("control plane %w", err)
@@ -117,8 +119,8 @@ func (a *Authority) WorkerGrant(name string) (credential.Secret, error) {
 	return a.grant(credential.Identity{Name: name})
 }
 
-// PoolGrant makes the grant that the workers of a pool share. maxNodes is at least 1; a zero joinUntil means that the pool has no end, parts of a second
-// are cut off.
+// PoolGrant makes the grant that the workers of a pool share. maxNodes is at least 1; a zero joinUntil means that the
+// pool has no end, parts of a second are cut off.
 func (a *Authority) PoolGrant(name string, maxNodes int, joinUntil time.Time) (credential.Secret, error) {
 	return a.grant(credential.Identity{Name: name, Pool: &credential.Pool{MaxNodes: maxNodes, JoinUntil: joinUntil}})
 }
@@ -136,8 +138,8 @@ func (a *Authority) grant(id credential.Identity) (credential.Secret, error) {
 	return credential.SignGrant(a.key(), id)
 }
 
-// issue completes the template of a node's or the operator's certificate and signs it. CreateCertificate signs deterministically when it gets no
-// source of randomness (RFC 6979).
+// issue completes the template of a node's or the operator's certificate and signs it. CreateCertificate signs
+// deterministically when it gets no source of randomness (RFC 6979).
 func (a *Authority) issue(template *x509.Certificate, role credential.Role, name string) (credential.KeyPair, error) {
 	key, err := a.bundle.key(a.cluster, purposeCertificate, string(role), name)
 	if err != nil {
@@ -180,7 +182,8 @@ func (a *Authority) serial(says ...string) *big.Int {
 	return new(big.Int).SetBytes(bytes)
 }
 
-// subjectKeyID is RFC 7093's first method, written out because what crypto/x509 fills in by itself has changed between releases of Go.
+// subjectKeyID is RFC 7093's first method, written out because what crypto/x509 fills in by itself has changed between
+// releases of Go.
 func subjectKeyID(key *ecdsa.PublicKey) ([]byte, error) {
 	point, err := key.Bytes()
 	if err != nil || key.Curve != elliptic.P256() {
@@ -190,7 +193,8 @@ func subjectKeyID(key *ecdsa.PublicKey) ([]byte, error) {
 	return sum[:20], nil
 }
 
-// commonName shortens a cluster's name to what X.520 allows. The identity is in the URI of the certificates below, not here.
+// commonName shortens a cluster's name to what X.520 allows. The identity is in the URI of the certificates below, not
+// here.
 func commonName(cluster string) string {
 	const longest = 64
 	return strings.TrimRight(cluster[:min(len(cluster), longest)], "-.")

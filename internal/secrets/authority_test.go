@@ -108,8 +108,8 @@ func credentials(t *testing.T, b *Bundle, cluster string) map[string]string {
 	}
 }
 
-// The bytes are a promise: another derivation would give nodes that are added next year another CA than those that run. A change here needs a new
-// format of the bundle, beside the old one.
+// The bytes are a promise: another derivation would give nodes that are added next year another CA than those that run.
+// A change here needs a new format of the bundle, beside the old one.
 func TestDerivationIsForEver(t *testing.T) {
 	want := map[string]string{
 		"ca":                   "d88ed6f176311dc0",
@@ -199,8 +199,8 @@ func TestKeysAndSerialsAreDistinct(t *testing.T) {
 	}
 }
 
-// What a node gets is a function of the bundle, its cluster's name and what the spec says about this node. Making others before, after or in between
-// changes nothing.
+// What a node gets is a function of the bundle, its cluster's name and what the spec says about this node. Making
+// others before, after or in between changes nothing.
 func TestAddingANodeChangesNoOther(t *testing.T) {
 	alone := mustControlPlane(t, mustAuthority(t, testBundle(t, 5), "k8s"), "cp1", "10.0.0.1")
 	aloneGrant := mustGrant(t, mustAuthority(t, testBundle(t, 5), "k8s"), "w1")

@@ -1,9 +1,9 @@
-// Package secrets owns the secrets bundle, a seed in a 0600 file beside the spec, and everything that is derived from it: the rendezvous CA of a
-// cluster, the certificates of control planes and operator, and the workers' grants. The same bundle gives the same bytes for ever, and what one node
-// gets depends on no other node.
+// Package secrets owns the secrets bundle, a seed in a 0600 file beside the spec, and everything that is derived from
+// it: the rendezvous CA of a cluster, the certificates of control planes and operator, and the workers' grants. The
+// same bundle gives the same bytes for ever, and what one node gets depends on no other node.
 //
-// It runs on the operator's machine. Nothing that runs on a node may import it: what a node needs in order to verify is in package credential. It must not
-// print, log or put into an error what it holds.
+// It runs on the operator's machine. Nothing that runs on a node may import it: what a node needs in order to verify is
+// in package credential. It must not print, log or put into an error what it holds.
 package secrets
 
 import (
@@ -26,7 +26,8 @@ type Bundle struct {
 
 const seedSize = 32
 
-// Created is when the bundle was made, in UTC and to the second. No honest clock of a node that boots with it shows an earlier time.
+// Created is when the bundle was made, in UTC and to the second. No honest clock of a node that boots with it shows an
+// earlier time.
 func (b *Bundle) Created() time.Time { return b.created }
 
 // Format redacts under every verb and flag.
@@ -45,8 +46,8 @@ func newBundle(random io.Reader, now time.Time) (*Bundle, error) {
 	return &Bundle{seed: credential.NewSecret(seed), created: now.UTC().Truncate(time.Second)}, nil
 }
 
-// Test returns the bundle of tests and examples, whose seed is in this source: everything derived from it is public. Its file says so, and Load refuses
-// that file with ErrTestBundle.
+// Test returns the bundle of tests and examples, whose seed is in this source: everything derived from it is public.
+// Its file says so, and Load refuses that file with ErrTestBundle.
 func Test() *Bundle {
 	seed := make([]byte, seedSize) // all zero
 	return &Bundle{seed: credential.NewSecret(seed), created: time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)}
@@ -70,8 +71,8 @@ type file struct {
 	Note       string   `json:"note"`
 	Created    string   `json:"created"`
 	Seed       seedText `json:"seed"`
-	// Checksum covers created and seed. A seed with a typing error would be as good as any, and give the nodes that are set up from now on another CA
-	// than those that run.
+	// Checksum covers created and seed. A seed with a typing error would be as good as any, and give the nodes that are
+	// set up from now on another CA than those that run.
 	Checksum string `json:"checksum"`
 }
 
@@ -98,7 +99,8 @@ const (
 	noteTest       = "TEST BUNDLE: this seed is public. For tests and examples only; a cluster made with it is open to everybody."
 )
 
-// checksumSize is in bytes; it finds accidents, so it need not resist an attacker, who would replace seed and checksum together.
+// checksumSize is in bytes; it finds accidents, so it need not resist an attacker, who would replace seed and checksum
+// together.
 const checksumSize = 8
 
 func (b *Bundle) checksum() string {

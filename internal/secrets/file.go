@@ -13,8 +13,9 @@ import (
 // maxFileSize is in bytes; a bundle's file has about 400.
 const maxFileSize = 4096
 
-// Load reads the bundle of a file. It refuses a file that others may read or write, that belongs to somebody else, or that is no bundle, and with
-// ErrTestBundle the public test bundle. The error wraps fs.ErrNotExist when there is no such file.
+// Load reads the bundle of a file. It refuses a file that others may read or write, that belongs to somebody else, or
+// that is no bundle, and with ErrTestBundle the public test bundle. The error wraps fs.ErrNotExist when there is no
+// such file.
 func Load(path string) (*Bundle, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -43,9 +44,9 @@ func Load(path string) (*Bundle, error) {
 	return b, nil
 }
 
-// LoadOrCreate reads the bundle of a file like Load, and creates file and bundle when there is none; created tells which. The seed comes from random, the
-// creation time from now. The file appears whole and on disk or not at all, is never written over, and when two runs create it at once both get the
-// bundle of one of them.
+// LoadOrCreate reads the bundle of a file like Load, and creates file and bundle when there is none; created tells
+// which. The seed comes from random, the creation time from now. The file appears whole and on disk or not at all, is
+// never written over, and when two runs create it at once both get the bundle of one of them.
 func LoadOrCreate(path string, random io.Reader, now time.Time) (b *Bundle, created bool, err error) {
 	b, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -59,7 +60,8 @@ func LoadOrCreate(path string, random io.Reader, now time.Time) (b *Bundle, crea
 	return b, err == nil, err
 }
 
-// create writes a new bundle and links it to its name when it is whole: link, unlike rename, refuses a name that exists.
+// create writes a new bundle and links it to its name when it is whole: link, unlike rename, refuses a name that
+// exists.
 func create(path string, random io.Reader, now time.Time) (*Bundle, error) {
 	b, err := newBundle(random, now)
 	if err != nil {
@@ -93,7 +95,8 @@ func writeNamed(path string, text []byte) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(text)
-	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil { // a umask may take rights from the owner too
+	// Chmod: a umask may take rights from the owner too.
+	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Link(f.Name(), path)

@@ -183,7 +183,8 @@ func TestLoadRefusesWhatOthersMayReach(t *testing.T) {
 	}
 }
 
-// The owner's check compares with the user of the process, so a file information with another owner stands for a file of another user; chown needs root.
+// The owner's check compares with the user of the process, so a file information with another owner stands for a file
+// of another user; chown needs root.
 func TestLoadRefusesAnotherOwner(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cluster.secrets")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -302,7 +303,8 @@ func TestTheTestBundleSaysSoAndIsRefused(t *testing.T) {
 	}
 }
 
-// TestModeWhateverTheUmask: a umask that takes rights from the owner would leave a bundle that the next run cannot read.
+// TestModeWhateverTheUmask: a umask that takes rights from the owner would leave a bundle that the next run cannot
+// read.
 func TestModeWhateverTheUmask(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	old := syscall.Umask(0o777)

@@ -10,8 +10,9 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// FuzzDecode looks for a text that is taken as a bundle and is another one when it is written again, and for an error that repeats a part of the text.
-// Each text is also tried with a checksum that fits, so that more than the checksum is tried.
+// FuzzDecode looks for a text that is taken as a bundle and is another one when it is written again, and for an error
+// that repeats a part of the text. Each text is also tried with a checksum that fits, so that more than the checksum is
+// tried.
 func FuzzDecode(f *testing.F) {
 	for _, b := range []*Bundle{Test(), {seed: credential.NewSecret(bytes.Repeat([]byte{7}, seedSize)), created: time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)}} {
 		text, err := b.encode()

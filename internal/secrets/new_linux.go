@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeNew makes a 0600 file that appears at its path whole and on disk, or not at all, and fails with fs.ErrExist where
-// something is. Until then it has no name: a run that is killed leaves no copy of the seed behind.
+// writeNew makes a 0600 file that appears at its path whole and on disk, or not at all, and fails with fs.ErrExist
+// where something is. Until then it has no name: a run that is killed leaves no copy of the seed behind.
 func writeNew(path string, text []byte) error {
 	fd, err := unix.Open(filepath.Dir(path), unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) {

@@ -21,7 +21,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// subjects holds one value of every type that this package and package credential declare, with real secrets inside where the type can hold any.
+// subjects holds one value of every type that this package and package credential declare, with real secrets inside
+// where the type can hold any.
 func subjects(t *testing.T) map[string]any {
 	b := testBundle(t, 7)
 	a := mustAuthority(t, b, "k8s")

@@ -71,7 +71,8 @@ var harmless = map[string]string{
 	"node.Bond.TransmitHash": "how packets are spread", "spec.BondParameters.TransmitHashPolicy": "how packets are spread", "node.File.Secret": "whether it is one",
 }
 
-// TestSecretFieldsHaveSecretTypes walks the types of all roots: a field that is called like a secret has a type that does not print it, or stands in one.
+// TestSecretFieldsHaveSecretTypes walks the types of all roots: a field that is called like a secret has a type that
+// does not print it, or stands in one.
 func TestSecretFieldsHaveSecretTypes(t *testing.T) {
 	seen, met := map[reflect.Type]bool{}, map[reflect.Type]bool{}
 	var walk func(typ reflect.Type, way string)
@@ -164,7 +165,8 @@ func find(v reflect.Value, way string, holders []any) []found {
 	return all
 }
 
-// secretIn is the secret of a value that holds one by its type, nil where there is none after all; whole is false for other values.
+// secretIn is the secret of a value that holds one by its type, nil where there is none after all; whole is false for
+// other values.
 func secretIn(value any) (secret []byte, whole bool) {
 	switch x := value.(type) {
 	case decode.Secret:
@@ -208,8 +210,8 @@ func forms(secret []byte) []string {
 	return all
 }
 
-// verbs are those for values of any kind, and those that code may use by mistake. One that does not fit a pointer makes fmt print all that is behind
-// it without asking any type for its own form.
+// verbs are those for values of any kind, and those that code may use by mistake. One that does not fit a pointer makes
+// fmt print all that is behind it without asking any type for its own form.
 var verbs = []string{"%v", "%+v", "%#v", "%T", "%s", "%q", "%x", "%X", "%d", "%t", "%e"}
 
 // said is all that is printed of a value by mistake: by each verb, by encoders, in logs and in errors.

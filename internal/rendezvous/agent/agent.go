@@ -1,5 +1,6 @@
-// Package agent owns what a control plane does at its first boot: it takes the lease, keeps it while kubeadm runs, stops
-// kubeadm when the lease passed on, and writes down how far it came so that a power cut at any point is continued.
+// Package agent owns what a control plane does at its first boot: it takes the lease, keeps it while kubeadm runs,
+// stops kubeadm when the lease passed on, and writes down how far it came so that a power cut at any point is
+// continued.
 //
 // It must not know how the rendezvous is reached (API) or how kubeadm is run (Machine).
 package agent
@@ -97,8 +98,8 @@ const (
 	retryEvery  = 15 * time.Second // after kubeadm failed
 )
 
-// Init runs kubeadm init if no control plane's init is committed, and ends when one is. It returns an error only when asking
-// again cannot help: the credential is refused, the state cannot be kept, or ctx ended.
+// Init runs kubeadm init if no control plane's init is committed, and ends when one is. It returns an error only when
+// asking again cannot help: the credential is refused, the state cannot be kept, or ctx ended.
 func (a *Agent) Init(ctx context.Context) (Outcome, error) {
 	state, err := a.Machine.Load()
 	if err != nil {

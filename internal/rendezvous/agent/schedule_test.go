@@ -21,10 +21,11 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// A schedule is one random first boot of a whole cluster: machines lose power, kubeadm fails, hangs or outlives its lease,
-// answers get lost before or after the call took effect, clients hang up, services restart, control planes are cut off, one
-// is switched off for good after a failed join, a pool's machine calls itself like a control plane. After two hours the
-// faults stop. In the end exactly one init must be committed and every machine must have joined that cluster.
+// A schedule is one random first boot of a whole cluster: machines lose power, kubeadm fails, hangs or outlives its
+// lease, answers get lost before or after the call took effect, clients hang up, services restart, control planes are
+// cut off, one is switched off for good after a failed join, a pool's machine calls itself like a control plane. After
+// two hours the faults stop. In the end exactly one init must be committed and every machine must have joined that
+// cluster.
 
 const faultsFor = 2 * time.Hour
 
@@ -428,8 +429,8 @@ func (m *machine) boot(ctx context.Context, machineID string) error {
 	return a.Join(ctx)
 }
 
-// in is the cluster that the service of this machine acts for. As in kubernetes.Cluster the agent's state decides: an init
-// that ended and is not committed left a whole cluster behind, and it must not get nodes.
+// in is the cluster that the service of this machine acts for. As in kubernetes.Cluster the agent's state decides: an
+// init that ended and is not committed left a whole cluster behind, and it must not get nodes.
 func (m *machine) in() *clustertest.Kubernetes {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
@@ -451,8 +452,8 @@ func (m *machine) restartService() {
 	m.w.mu.Unlock()
 }
 
-// slow is a cluster that takes its time, before a call takes effect and after, and may lose its answer. A caller that hangs
-// up meanwhile does not stop the call.
+// slow is a cluster that takes its time, before a call takes effect and after, and may lose its answer. A caller that
+// hangs up meanwhile does not stop the call.
 type slow struct {
 	rendezvous.Cluster
 	w *world

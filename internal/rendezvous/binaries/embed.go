@@ -1,5 +1,6 @@
-// Package binaries carries the static builds of cmd/rendezvous inside gen, so that one file is all that an operator needs. It owns the folder builds
-// and nothing else: it neither builds nor checks what lies there (mk/rendezvous.mk does) and must not import the service, which needs cgo.
+// Package binaries carries the static builds of cmd/rendezvous inside gen, so that one file is all that an operator
+// needs. It owns the folder builds and nothing else: it neither builds nor checks what lies there (mk/rendezvous.mk
+// does) and must not import the service, which needs cgo.
 package binaries
 
 import (
@@ -11,7 +12,8 @@ import (
 	"strings"
 )
 
-// builds holds rendezvous-<architecture>.gz for each of Architectures after `make rendezvous`, and only its README before.
+// builds holds rendezvous-<architecture>.gz for each of Architectures after `make rendezvous`, and only its README
+// before.
 //
 //go:embed builds
 var builds embed.FS
@@ -25,8 +27,8 @@ var ErrNotBuilt = errors.New("this gen carries no build of the rendezvous")
 // Architectures returns the architectures that Get knows, sorted.
 func Architectures() []string { return slices.Clone(architectures) }
 
-// Get returns the rendezvous for one architecture (a GOARCH value) as a gzip stream, always the same bytes for the same gen. The error wraps
-// ErrNotBuilt when gen was compiled from a clone in which `make rendezvous` had not run.
+// Get returns the rendezvous for one architecture (a GOARCH value) as a gzip stream, always the same bytes for the same
+// gen. The error wraps ErrNotBuilt when gen was compiled from a clone in which `make rendezvous` had not run.
 func Get(architecture string) ([]byte, error) { return get(builds, architecture) }
 
 func get(folder fs.FS, architecture string) ([]byte, error) {

@@ -40,7 +40,8 @@ func TestGetRefusesAnArchitectureThatIsNeverBuilt(t *testing.T) {
 	}
 }
 
-// The folder holds the README and builds that were made here, or the README alone: what is embedded has to be one of the two, whole.
+// The folder holds the README and builds that were made here, or the README alone: what is embedded has to be one of
+// the two, whole.
 func TestEmbeddedFolder(t *testing.T) {
 	if _, err := fs.Stat(builds, "builds/README"); err != nil {
 		t.Errorf("the placeholder that keeps the folder in git is gone: %v", err)

@@ -1,6 +1,6 @@
 // Package client owns how Go programs talk to the rendezvous: gen for the operator, and the agent and the service of a
-// control plane. It is pure Go, and must not know the store or decide anything: calls go to the servers one after another
-// until one answers for all.
+// control plane. It is pure Go, and must not know the store or decide anything: calls go to the servers one after
+// another until one answers for all.
 package client
 
 import (
@@ -80,8 +80,8 @@ func New(cfg Config) (*Client, error) {
 	}}, nil
 }
 
-// tls trusts whoever proves to be a control plane of this cluster, by whatever address it was reached: addresses change,
-// the name in the certificate does not.
+// tls trusts whoever proves to be a control plane of this cluster, by whatever address it was reached: addresses
+// change, the name in the certificate does not.
 func (cfg Config) tls() *tls.Config {
 	now := cfg.Now
 	if now == nil {

@@ -11,8 +11,8 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// Handler serves the cluster as the Kubernetes API and etcd's JSON gateway do, as far as the rendezvous calls them, below
-// prefix. It answers with their statuses and shapes.
+// Handler serves the cluster as the Kubernetes API and etcd's JSON gateway do, as far as the rendezvous calls them,
+// below prefix. It answers with their statuses and shapes.
 func (k *Kubernetes) Handler(prefix string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+prefix+"/api/v1/namespaces/kube-system/secrets", k.createSecret)

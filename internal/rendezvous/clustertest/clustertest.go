@@ -1,5 +1,5 @@
-// Package clustertest owns a Kubernetes cluster in memory for tests of the rendezvous: Node objects, bootstrap tokens and
-// etcd members, as far as the rendezvous sees them. It must not be imported by anything but tests.
+// Package clustertest owns a Kubernetes cluster in memory for tests of the rendezvous: Node objects, bootstrap tokens
+// and etcd members, as far as the rendezvous sees them. It must not be imported by anything but tests.
 package clustertest
 
 import (
@@ -96,7 +96,8 @@ func (k *Kubernetes) StartLearner(id, node string) error {
 	return k.member(id, func(m *rendezvous.EtcdMember) { m.Name = node })
 }
 
-// Promote is the second half: the learner becomes a member and the Node object appears. It fails when the learner is gone.
+// Promote is the second half: the learner becomes a member and the Node object appears. It fails when the learner is
+// gone.
 func (k *Kubernetes) Promote(id, node string) error {
 	if err := k.member(id, func(m *rendezvous.EtcdMember) { m.Name, m.Learner = node, false }); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package config owns the configuration file of a control plane's rendezvous: gen writes it, cmd/rendezvous reads it. It
-// holds paths and addresses, and no secret.
+// Package config owns the configuration file of a control plane's rendezvous: gen writes it, cmd/rendezvous reads it.
+// It holds paths and addresses, and no secret.
 package config
 
 import (
@@ -42,8 +42,8 @@ type Config struct {
 	Etcd string `json:"etcd,omitempty"`
 	// Discovery is where the kubeconfig for kubeadm join is written.
 	Discovery string `json:"discovery,omitempty"`
-	// Reset is the command that undoes a half-done kubeadm, kubeadm reset -f unless said otherwise. Where a CA of the user's
-	// own lies in PKI it has to put that back.
+	// Reset is the command that undoes a half-done kubeadm, kubeadm reset -f unless said otherwise. Where a CA of the
+	// user's own lies in PKI it has to put that back.
 	Reset []string `json:"reset,omitempty"`
 	// TokenTTL is the life of minted tokens, as Go writes durations; 15m at most.
 	TokenTTL string `json:"tokenTTL,omitempty"`

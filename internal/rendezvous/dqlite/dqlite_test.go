@@ -321,7 +321,7 @@ func TestStorePortRefusesStrangers(t *testing.T) {
 			conn = tls.Client(raw, cfg)
 		}
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-		request := []byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} // version 1, then a Leader request
+		request := []byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} // version 1, Leader
 		if _, err := conn.Write(request); err != nil {
 			return false
 		}

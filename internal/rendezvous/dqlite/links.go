@@ -27,7 +27,8 @@ const (
 	acceptPause      = time.Second
 )
 
-// keepAlive is for both ends: a member that lost power says nothing. Raft's own timers notice, the sockets have to go as well.
+// keepAlive is for both ends: a member that lost power says nothing. Raft's own timers notice, the sockets have to go
+// as well.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
 
 // listen opens the port that other members reach this one on.
@@ -36,8 +37,8 @@ func listen(address string) (net.Listener, error) {
 	return c.Listen(context.Background(), "tcp", address)
 }
 
-// links are the connections among members: TLS 1.3 with a control plane's certificate on both sides. dqlite itself speaks
-// plainly to a local socket; nothing reaches that socket from outside before its handshake was good.
+// links are the connections among members: TLS 1.3 with a control plane's certificate on both sides. dqlite itself
+// speaks plainly to a local socket; nothing reaches that socket from outside before its handshake was good.
 type links struct {
 	cfg      Config
 	local    string

@@ -204,8 +204,8 @@ func (n *Node) members(ctx context.Context, c *client.Client) ([]Member, error) 
 	return list, nil
 }
 
-// Add makes a running node a voting member. Members that had the same address go first: raft would refuse the address for
-// ever. Asked again it succeeds again.
+// Add makes a running node a voting member. Members that had the same address go first: raft would refuse the address
+// for ever. Asked again it succeeds again.
 func (n *Node) Add(ctx context.Context, id uint64, address string) error {
 	c, err := n.leader(ctx)
 	if err != nil {
@@ -301,8 +301,8 @@ func (n *Node) handOver(ctx context.Context) error {
 	return err
 }
 
-// Recover makes the stopped member in dir the only one of its store. It is right only when every other voter is known to
-// have lost its disk, and when this one has all that was acknowledged: with two voters both have.
+// Recover makes the stopped member in dir the only one of its store. It is right only when every other voter is known
+// to have lost its disk, and when this one has all that was acknowledged: with two voters both have.
 func Recover(dir string, id uint64, address string) error {
 	if err := dqlite.ReconfigureMembershipExt(dir, []dqlite.NodeInfo{{ID: id, Address: address, Role: client.Voter}}); err != nil {
 		return fmt.Errorf("recover the store: %w", err)

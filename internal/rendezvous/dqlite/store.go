@@ -28,8 +28,8 @@ type Store struct {
 // Store is the store of this member. It is one per Node.
 func (n *Node) Store() *Store { return &Store{db: n.db} }
 
-// Every write names its writer by a number drawn for that one write. database/sql repeats a statement whose connection died
-// although it may have been committed, and so does Put itself: the second run then finds the first one's number.
+// Every write names its writer by a number drawn for that one write. database/sql repeats a statement whose connection
+// died although it may have been committed, and so does Put itself: the second run then finds the first one's number.
 const schema = `CREATE TABLE IF NOT EXISTS records (
 	key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL, version INTEGER NOT NULL, writer TEXT NOT NULL) WITHOUT ROWID`
 
@@ -46,8 +46,8 @@ func (s *Store) create(ctx context.Context) error {
 	return nil
 }
 
-// again runs do until it succeeds, returns ErrConflict, or time is up: a table that is locked, or a store without a leader,
-// may be usable a moment later.
+// again runs do until it succeeds, returns ErrConflict, or time is up: a table that is locked, or a store without a
+// leader, may be usable a moment later.
 func (s *Store) again(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()

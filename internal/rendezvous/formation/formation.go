@@ -1,8 +1,9 @@
-// Package formation owns how the control planes come to have one store: who founds it, who joins it, what a machine does
-// whose disk was lost. It writes down every step before it takes it, so that a power cut at any point is continued.
+// Package formation owns how the control planes come to have one store: who founds it, who joins it, what a machine
+// does whose disk was lost. It writes down every step before it takes it, so that a power cut at any point is
+// continued.
 //
-// It must not know how the store replicates (Engine) or how peers are reached (Peer). The rule of rules: nothing is decided
-// in a store before a majority of the spec's control planes promised, durably, never to give it up (Confirmed).
+// It must not know how the store replicates (Engine) or how peers are reached (Peer). The rule of rules: nothing is
+// decided in a store before a majority of the spec's control planes promised, durably, never to give it up (Confirmed).
 package formation
 
 import (
@@ -34,8 +35,8 @@ type Engine interface {
 	Close(ctx context.Context) error
 	// Members lists the members as the leader knows them.
 	Members(ctx context.Context) ([]Member, error)
-	// Add makes a running node a voting member in place of whoever had its address. It and Remove end at ctx's deadline at
-	// the latest.
+	// Add makes a running node a voting member in place of whoever had its address. It and Remove end at ctx's deadline
+	// at the latest.
 	Add(ctx context.Context, id uint64, address string) error
 	// Remove takes the members with an address out.
 	Remove(ctx context.Context, address string) error
@@ -65,7 +66,8 @@ type Config struct {
 	// ControlPlanes are the spec's, in its order; Peers has all of them but this one.
 	ControlPlanes rendezvous.ControlPlanes
 	Peers         map[string]Peer
-	// Dir holds the state file. Founded is a file outside Dir that outlives it: it says that this machine founded a store.
+	// Dir holds the state file. Founded is a file outside Dir that outlives it: it says that this machine founded a
+	// store.
 	Dir, Founded string
 	Engine       Engine
 	// Service is told of the founding.
@@ -88,10 +90,12 @@ const (
 	membersTimeout = 3 * time.Second
 	// missedFor is how long the leader must leave this member out, or there must be none, before that counts.
 	missedFor = 10 * time.Second
-	// changeTimeout ends a change of the membership, for which all others wait, when the leader does not answer any more: the
-	// store's driver heeds nothing but a deadline. A new member that has to be sent the whole store takes seconds.
+	// changeTimeout ends a change of the membership, for which all others wait, when the leader does not answer any
+	// more: the store's driver heeds nothing but a deadline. A new member that has to be sent the whole store takes
+	// seconds.
 	changeTimeout = time.Minute
-	// stopTimeout is for handing the leadership on. Without a leader there is nobody to hand it to, and no use in waiting.
+	// stopTimeout is for handing the leadership on. Without a leader there is nobody to hand it to, and no use in
+	// waiting.
 	stopTimeout = 5 * time.Second
 )
 
@@ -137,7 +141,8 @@ func New(cfg Config) (*Formation, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A state without its store is a lost disk, unless the store was only about to be made. It begins anew, like an empty one.
+	// A state without its store is a lost disk, unless the store was only about to be made. It begins anew, like an
+	// empty one.
 	if lost := f.state.Phase == member || f.state.Confirmed; lost && !exists {
 		f.state = state{}
 	}
@@ -346,8 +351,8 @@ func (f *Formation) join(ctx context.Context, s state) error {
 }
 
 // orphaned gives up a store that is not needed. An unconfirmed store is given up when (a) every other control plane
-// answered and none has it (never by its founder), (b) another store is confirmed, or (c) only the other store has a member
-// in the running cluster: this one would wait for such a member for ever (see rebuild).
+// answered and none has it (never by its founder), (b) another store is confirmed, or (c) only the other store has a
+// member in the running cluster: this one would wait for such a member for ever (see rebuild).
 func (f *Formation) orphaned(ctx context.Context, s state, answers map[string]rendezvous.Membership) error {
 	same, confirmed, theirs := false, false, false
 	_, ours := f.InCluster()
@@ -389,9 +394,9 @@ func (f *Formation) giveUp(ctx context.Context, confirmed bool) error {
 	return ErrRestart
 }
 
-// complete collects the promises of a majority, then writes the founding record. From that record on, decisions are made.
-// The founder does it, or, if he is lost, any other who promised. He may be lost before anybody promised: then any member
-// does it when every control plane answers, so that none is overlooked which is in the running cluster.
+// complete collects the promises of a majority, then writes the founding record. From that record on, decisions are
+// made. The founder does it, or, if he is lost, any other who promised. He may be lost before anybody promised: then
+// any member does it when every control plane answers, so that none is overlooked which is in the running cluster.
 func (f *Formation) complete(ctx context.Context, s state) error {
 	if record, err := f.Service.Formed(ctx); err == nil && record.UID == s.UID {
 		return f.formed(ctx, s)
@@ -406,7 +411,8 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 	if !s.Founder && !s.Confirmed && len(answers) < len(f.Peers) {
 		return nil
 	}
-	// Before anybody can write the founding record: whoever revokes this control plane from then on has to find its member.
+	// Before anybody can write the founding record: whoever revokes this control plane from then on has to find its
+	// member.
 	if err := f.Service.NoteMember(ctx, f.Self, f.Address); err != nil {
 		return err
 	}
@@ -430,8 +436,9 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 	return f.formed(ctx, s)
 }
 
-// rebuild writes into a store that is made again what the running cluster knows, or waits for a control plane that can. It
-// comes before the first promise: whoever promised may write the founding record, and need not be in the cluster himself.
+// rebuild writes into a store that is made again what the running cluster knows, or waits for a control plane that can.
+// It comes before the first promise: whoever promised may write the founding record, and need not be in the cluster
+// himself.
 func (f *Formation) rebuild(ctx context.Context, answers map[string]rendezvous.Membership) error {
 	commit, here := f.InCluster()
 	other := slices.IndexFunc(f.ControlPlanes, func(name string) bool { return answers[name].InCluster })
@@ -452,8 +459,8 @@ func (f *Formation) rebuild(ctx context.Context, answers map[string]rendezvous.M
 	return err
 }
 
-// formed notes that decisions are made in this store: it is given up no more. Where another one wrote the founding record,
-// nobody may have noted this member, and this founder may not have promised.
+// formed notes that decisions are made in this store: it is given up no more. Where another one wrote the founding
+// record, nobody may have noted this member, and this founder may not have promised.
 func (f *Formation) formed(ctx context.Context, s state) error {
 	if err := f.Service.NoteMember(ctx, f.Self, f.Address); err != nil {
 		return err
@@ -511,15 +518,15 @@ func (f *Formation) clearMissed() {
 	f.missed = time.Time{}
 }
 
-// recover goes on alone when this is one of two members and the other lost its disk: the other says so itself, over mutual
-// TLS, and every other control plane answered that it holds nothing either. Of two voters each has all that was
+// recover goes on alone when this is one of two members and the other lost its disk: the other says so itself, over
+// mutual TLS, and every other control plane answered that it holds nothing either. Of two voters each has all that was
 // acknowledged.
 //
-// A founder that nobody has joined yet begins anew instead. It may have been killed after recording a second voter on disk
-// and before telling that member. Raft's C library gives no vote for a member that does not know that it has one.
+// A founder that nobody has joined yet begins anew instead. It may have been killed after recording a second voter on
+// disk and before telling that member. Raft's C library gives no vote for a member that does not know that it has one.
 //
-// Where another control plane holds another store, people have to choose. It takes the loss of two disks at once to come
-// to that: see DESIGN.md.
+// Where another control plane holds another store, people have to choose. To come to that, two control planes have to
+// be lost at once, for good or for a while: see DESIGN.md.
 func (f *Formation) recover(ctx context.Context, s state) error {
 	answers := f.ask(ctx)
 	for _, name := range f.ControlPlanes {
@@ -623,7 +630,8 @@ func (f *Formation) refuseRevoked(ctx context.Context, node string) error {
 	return err
 }
 
-// Confirm promises never to give up the store of this uid by itself. A founder marks first that it founded, whoever asks.
+// Confirm promises never to give up the store of this uid by itself. A founder marks first that it founded, whoever
+// asks.
 func (f *Formation) Confirm(_ context.Context, uid string) error {
 	return f.change(func(s *state) error {
 		if s.ID == 0 || s.UID != uid || s.Phase == joining {
@@ -658,8 +666,8 @@ func (f *Formation) Remove(ctx context.Context, node string) error {
 	return nil
 }
 
-// changing is the context of a change of the membership that has begun: it goes on when who asked for it has gone, so that
-// nothing after the change is left out.
+// changing is the context of a change of the membership that has begun: it goes on when who asked for it has gone, so
+// that nothing after the change is left out.
 func changing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 }

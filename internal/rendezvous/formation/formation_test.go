@@ -359,7 +359,8 @@ func (h *host) holds() *group {
 	return h.group
 }
 
-// wipe loses the folder of the store; everything loses the mark that it founded too, and the cluster: it is a new machine.
+// wipe loses the folder of the store; everything loses the mark that it founded too, and the cluster: it is a new
+// machine.
 func (h *host) wipe(everything bool) {
 	h.w.mu.Lock()
 	h.group, h.in = nil, h.in && !everything
@@ -451,9 +452,9 @@ func (w *world) mustSettle(seed uint64) {
 	}
 }
 
-// TestFormation: random restarts, partitions and lost disks (one at a time, and the next only when it is back) never make a
-// second store that decides, and in the end all are in the first. In some a cluster runs already, on so many control planes
-// that every majority has one of them.
+// TestFormation: random restarts, partitions and lost disks (one at a time, and the next only when it is back) never
+// make a second store that decides, and in the end all are in the first. In some a cluster runs already, on so many
+// control planes that every majority has one of them.
 func TestFormation(t *testing.T) {
 	schedules := uint64(150)
 	if testing.Short() {
@@ -533,7 +534,8 @@ func (w *world) heal() {
 	}
 }
 
-// The founder of two that loses its disk while nothing was served begins anew together with the other; nobody waits for ever.
+// The founder of two that loses its disk while nothing was served begins anew together with the other; nobody waits for
+// ever.
 func TestFounderLostBeforeAnythingWasServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, 1)
@@ -551,8 +553,9 @@ func TestFounderLostBeforeAnythingWasServed(t *testing.T) {
 	})
 }
 
-// TestTwoStoresAreSaid is the one way known to a second store (DESIGN.md): the founder's disk is lost while the only other
-// member is off, and a third control plane that never came answers. The member that comes back keeps what it has and says so.
+// TestTwoStoresAreSaid is the one way known to a second store (DESIGN.md): the founder's disk is lost while the only
+// other member is off, and a third control plane that never came answers. The member that comes back keeps what it has
+// and says so.
 func TestTwoStoresAreSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, 2) // a seed by which no admission is cut in two
@@ -588,8 +591,8 @@ func TestTwoStoresAreSaid(t *testing.T) {
 	})
 }
 
-// A founder that lost its disk founds again, and the member that was off comes back before anybody confirmed that store: it
-// gives way to the first one, which nobody has to choose.
+// A founder that lost its disk founds again, and the member that was off comes back before anybody confirmed that
+// store: it gives way to the first one, which nobody has to choose.
 func TestUnconfirmedStoreGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, 2)
@@ -660,8 +663,8 @@ func (w *world) founding() (open *atomic.Bool) {
 	return open
 }
 
-// TestClusterRuns is how a store is made again while its cluster runs, whose API does not answer at first: no store decides
-// before it knows of the init, or a second one would be granted.
+// TestClusterRuns is how a store is made again while its cluster runs, whose API does not answer at first: no store
+// decides before it knows of the init, or a second one would be granted.
 func TestClusterRuns(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -713,7 +716,8 @@ func TestClusterRuns(t *testing.T) {
 	}
 }
 
-// withoutRecord is the engine of a founder that always dies before the founding record: it notes no address before that one.
+// withoutRecord is the engine of a founder that always dies before the founding record: it notes no address before that
+// one.
 type withoutRecord struct{ engine }
 
 func (w withoutRecord) Start(id uint64) (rendezvous.Store, error) {
@@ -731,8 +735,8 @@ func (r recordless) Put(ctx context.Context, key string, value []byte, version i
 	return r.Store.Put(ctx, key, value, version)
 }
 
-// Another control plane, which is not in the cluster, writes the founding record of a store that the founder made again. The
-// founder finds it and notes its own address.
+// Another control plane, which is not in the cluster, writes the founding record of a store that the founder made
+// again. The founder finds it and notes its own address.
 func TestFounderDiesBeforeTheRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, 2)
@@ -751,7 +755,8 @@ func TestFounderDiesBeforeTheRecord(t *testing.T) {
 	})
 }
 
-// A founder marks that it founded before it promises, also when another member asks it to, or wrote the record without it.
+// A founder marks that it founded before it promises, also when another member asks it to, or wrote the record without
+// it.
 func TestFounderIsMarked(t *testing.T) {
 	for name, promise := range map[string]func(w *world, uid string) error{
 		"another member asks it": func(w *world, uid string) error { return peer{w.hosts[0], w.hosts[0]}.Confirm(t.Context(), uid) },
@@ -891,8 +896,8 @@ func (b brokenOnce) SetAside() error {
 	return b.engine.SetAside()
 }
 
-// A disk that fails while the member is stopped ends the process, which systemd starts again: it must not go on for ever
-// without its member.
+// A disk that fails while the member is stopped ends the process, which systemd starts again: it must not go on for
+// ever without its member.
 func TestDiskFailsWhileTheMemberIsStopped(t *testing.T) {
 	for _, c := range []struct {
 		name  string

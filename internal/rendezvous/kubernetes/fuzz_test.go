@@ -12,7 +12,8 @@ import (
 	"muster/internal/rendezvous/kubernetes"
 )
 
-// FuzzUnpack looks for a stream of which anything is saved that is not exactly the shared files, and for an error that repeats a part of the stream.
+// FuzzUnpack looks for a stream of which anything is saved that is not exactly the shared files, and for an error that
+// repeats a part of the stream.
 func FuzzUnpack(f *testing.F) {
 	whole := map[string][]byte{}
 	for _, name := range kubernetes.Shared {

@@ -1,6 +1,6 @@
 // Package kubernetes owns what the rendezvous asks of the Kubernetes API and of etcd on a control plane, with the
-// credentials that kubeadm left on that machine's disk. It speaks plain HTTPS and JSON: client-go and etcd's client would
-// double the size of a binary that travels inside documents. It must not decide anything.
+// credentials that kubeadm left on that machine's disk. It speaks plain HTTPS and JSON: client-go and etcd's client
+// would double the size of a binary that travels inside documents. It must not decide anything.
 package kubernetes
 
 import (
@@ -38,11 +38,13 @@ const (
 	maxFile = 1 << 20
 )
 
-// Cluster is the Kubernetes cluster, reached by the files on this machine. Files are read anew for every call: kubeadm renews them.
+// Cluster is the Kubernetes cluster, reached by the files on this machine. Files are read anew for every call: kubeadm
+// renews them.
 type Cluster struct {
 	// AdminConf is kubeadm's admin.conf, PKI its folder of certificates.
 	AdminConf, PKI string
-	// Joined says whether this machine is in the cluster for good: kubeadm's files alone may be those of a half-done init.
+	// Joined says whether this machine is in the cluster for good: kubeadm's files alone may be those of a half-done
+	// init.
 	Joined func() bool
 	// Etcd is the client URL of this machine's etcd, https://127.0.0.1:2379 when empty.
 	Etcd string
@@ -60,9 +62,9 @@ const (
 	keyKey         = "client-key-data"
 )
 
-// parseKubeconfig reads what kubeadm writes: one cluster and one user, each value a plain scalar on the line of its key. A
-// whole YAML parser would be a thirtieth of the binary, which has to fit into documents; whatever looks different from
-// kubeadm's file is refused.
+// parseKubeconfig reads what kubeadm writes: one cluster and one user, each value a plain scalar on the line of its
+// key. A whole YAML parser would be a thirtieth of the binary, which has to fit into documents; whatever looks
+// different from kubeadm's file is refused.
 func parseKubeconfig(data []byte) (kubeconfig, error) {
 	config := kubeconfig{keyServer: "", keyCA: "", keyCertificate: "", keyKey: ""}
 	for line := range strings.Lines(string(data)) {
@@ -107,7 +109,7 @@ func (c *Cluster) access() (access, error) {
 		return access{}, fmt.Errorf("%s: a kubeconfig as kubeadm writes it is expected: %w", c.AdminConf, err)
 	}
 	decode := func(key string) []byte {
-		data, _ := base64.StdEncoding.DecodeString(config[key]) // anything but base64 is refused below, as no certificate
+		data, _ := base64.StdEncoding.DecodeString(config[key]) // what is not base64 is refused as a certificate below
 		return data
 	}
 	pair, err := tls.X509KeyPair(decode(keyCertificate), decode(keyKey))
@@ -321,7 +323,8 @@ func (c *Cluster) DeleteNode(ctx context.Context, name, uid string) error {
 	return err
 }
 
-// etcd calls etcd's JSON gateway, which etcd 3.4 and later serve beside gRPC, with kubeadm's certificate for health checks.
+// etcd calls etcd's JSON gateway, which etcd 3.4 and later serve beside gRPC, with kubeadm's certificate for health
+// checks.
 func (c *Cluster) etcd(ctx context.Context, path string, body, out any) error {
 	if !c.Joined() {
 		return rendezvous.ErrNoCluster
@@ -403,8 +406,8 @@ func (c *Cluster) Certificates(_ context.Context, w io.Writer) error {
 	return json.NewEncoder(w).Encode(files)
 }
 
-// Unpack reads what Certificates wrote: exactly the shared files, nothing else. save is called when all of it was read, so
-// that a stream that was cut leaves nothing behind.
+// Unpack reads what Certificates wrote: exactly the shared files, nothing else. save is called when all of it was read,
+// so that a stream that was cut leaves nothing behind.
 func Unpack(r io.Reader, save func(name string, data []byte) error) error {
 	var files map[string][]byte
 	if err := json.NewDecoder(io.LimitReader(r, maxAnswer)).Decode(&files); err != nil {

@@ -1,5 +1,5 @@
-// Package limit owns a listener that bounds how many connections one address, and all together, may hold. It must not know
-// what is spoken on them.
+// Package limit owns a listener that bounds how many connections one address, and all together, may hold. It must not
+// know what is spoken on them.
 package limit
 
 import (

@@ -22,7 +22,8 @@ var decoders = map[string]func(request) (any, error){
 	"confirm":   func(r request) (any, error) { return decode[rendezvous.Confirmation](r) },
 }
 
-// FuzzDecode looks for a body that makes a call panic, and for an answer that repeats a part of the body or has no code that clients know.
+// FuzzDecode looks for a body that makes a call panic, and for an answer that repeats a part of the body or has no code
+// that clients know.
 func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
 		`{"machine":"0123456789abcdef0123456789abcdef","run":"fedcba9876543210","attempt":1}`, `{"node":"w1"}`, `{"pool":"burst"}`, `{"uid":"u"}`, `{}`, `null`, `[]`, `"a"`, ``, `{`, `{} {}`,

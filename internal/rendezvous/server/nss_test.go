@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// nssRequest asks through libcurl's NSS flavour, which is CentOS 7's curl, with the options that curl's command line would
-// set: --tlsv1.2 --ciphers ecdhe_ecdsa_aes_128_gcm_sha_256 --cacert -H -d. It prints status and body.
+// nssRequest asks through libcurl's NSS flavour, which is CentOS 7's curl, with the options that curl's command line
+// would set: --tlsv1.2 --ciphers ecdhe_ecdsa_aes_128_gcm_sha_256 --cacert -H -d. It prints status and body.
 const nssRequest = `
 import ctypes, sys
 url, ca, header_file, body = sys.argv[1:5]

@@ -113,7 +113,8 @@ func (s *Server) identify(r *http.Request) (rendezvous.Identity, error) {
 	return id, nil
 }
 
-// certified is the owner of a certificate that crypto/tls verified. A control plane's connection shows one more address of it.
+// certified is the owner of a certificate that crypto/tls verified. A control plane's connection shows one more address
+// of it.
 func (s *Server) certified(r *http.Request, certificate *x509.Certificate) (rendezvous.Identity, error) {
 	id, err := credential.FromCertificate(certificate, s.Cluster)
 	if err != nil {
@@ -288,7 +289,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !errors.As(err, &e) {
 		e = rendezvous.Errorf(rendezvous.CodeInternal, "the rendezvous failed; its log says more")
 		s.Log.Error("a call failed", "call", r.URL.Path, "error", err)
-	} else if cause := errors.Unwrap(e); cause != nil && !errors.Is(cause, rendezvous.ErrNoCluster) { // while it waits to join, that is nothing to warn of
+	} else if cause := errors.Unwrap(e); cause != nil && !errors.Is(cause, rendezvous.ErrNoCluster) {
+		// ErrNoCluster is nothing to warn of while this machine waits to join.
 		s.Log.Warn("a call failed", "call", r.URL.Path, "code", e.Code, "error", cause)
 	}
 	status, ok := statuses[e.Code]

@@ -111,7 +111,7 @@ func (s *Server) tlsConfig() *tls.Config {
 	authorities := x509.NewCertPool()
 	authorities.AddCert(s.CA)
 	return &tls.Config{
-		MinVersion:   tls.VersionTLS12, // CentOS 7's curl has no 1.3; whoever shows a certificate needs 1.3, see identify
+		MinVersion:   tls.VersionTLS12, // CentOS 7's curl has no 1.3; with a certificate 1.3 is needed, see identify
 		Certificates: []tls.Certificate{s.Certificate},
 		ClientAuth:   tls.VerifyClientCertIfGiven,
 		ClientCAs:    authorities,
@@ -122,7 +122,8 @@ func (s *Server) tlsConfig() *tls.Config {
 	}
 }
 
-// quiet logs net/http's complaints about broken clients (failed handshakes and the like) at debug: anyone can cause them.
+// quiet logs net/http's complaints about broken clients (failed handshakes and the like) at debug: anyone can cause
+// them.
 type quiet struct{ log *slog.Logger }
 
 func (q quiet) Write(p []byte) (int, error) {

@@ -670,7 +670,7 @@ func TestTwoThousandConnections(t *testing.T) {
 		}
 		conns = append(conns, c)
 		if i%2 == 0 {
-			_, _ = c.Write([]byte{22, 3, 1, 2, 0}) // the beginning of a handshake; a refused connection may be reset by now
+			_, _ = c.Write([]byte{22, 3, 1, 2, 0}) // the beginning of a handshake; the connection may be reset by now
 		}
 	}
 	begin := time.Now()

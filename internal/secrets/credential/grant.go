@@ -19,13 +19,14 @@ import (
 //
 //	base64url(JSON) "." base64url(signature)
 //
-// signed with the key of the rendezvous CA itself. A key of its own, certified by the CA, would be one more file in every control plane's document and
-// protect nothing more: both keys come from the same seed and are never on a node. What is signed starts with grantContext, which no certificate does
-// (DER starts with byte 0x30), so neither can pass for the other.
+// signed with the key of the rendezvous CA itself. A key of its own, certified by the CA, would be one more file in
+// every control plane's document and protect nothing more: both keys come from the same seed and are never on a node.
+// What is signed starts with grantContext, which no certificate does (DER starts with byte 0x30), so neither can pass
+// for the other.
 const grantContext = "muster grant v1\n"
 
-// maxGrantLength is in bytes and bounds what is decoded before the signature is checked. The longest honest grant, with two names of 253
-// characters, is below 1,100.
+// maxGrantLength is in bytes and bounds what is decoded before the signature is checked. The longest honest grant, with
+// two names of 253 characters, is below 1,100.
 const maxGrantLength = 2048
 
 // The reasons why VerifyGrant refuses, with ErrOtherCluster. They are constant: nothing of the token is repeated.
@@ -51,8 +52,8 @@ type grantPool struct {
 // grantEncoding is strict, so that a grant has one spelling only.
 var grantEncoding = base64.RawURLEncoding.Strict()
 
-// SignGrant writes a worker's identity as a grant, the same bytes for the same key and identity (RFC 6979). It fails for other roles and for
-// bounds that cannot be met.
+// SignGrant writes a worker's identity as a grant, the same bytes for the same key and identity (RFC 6979). It fails
+// for other roles and for bounds that cannot be met.
 func SignGrant(ca *ecdsa.PrivateKey, id Identity) (Secret, error) {
 	if id.Role != Worker {
 		return Secret{}, fmt.Errorf("grant for %s: role %s: only a worker is known by a grant; other roles have certificates", id.Name, id.Role)
@@ -116,8 +117,9 @@ func (g grantText) identity() (Identity, error) {
 // serialDigits is 16 bytes in hexadecimal digits.
 const serialDigits = 32
 
-// VerifyGrant tells whose grant a bearer token is. ca is the rendezvous CA of the cluster. It looks at no clock: joinUntil is for the rendezvous to
-// enforce, which knows the members that a pool has already. The errors are ErrGrantMalformed, ErrGrantForged and ErrOtherCluster.
+// VerifyGrant tells whose grant a bearer token is. ca is the rendezvous CA of the cluster. It looks at no clock:
+// joinUntil is for the rendezvous to enforce, which knows the members that a pool has already. The errors are
+// ErrGrantMalformed, ErrGrantForged and ErrOtherCluster.
 func VerifyGrant(ca *x509.Certificate, cluster, token string) (Identity, error) {
 	key, ok := ca.PublicKey.(*ecdsa.PublicKey)
 	if !ok {

@@ -193,8 +193,8 @@ func TestVerifyGrantWithAnotherKindOfCA(t *testing.T) {
 	}
 }
 
-// FuzzVerifyGrant signs whatever it is given, so that what lies behind the signature is reached, and expects an error or an identity that signs to an
-// accepted grant again.
+// FuzzVerifyGrant signs whatever it is given, so that what lies behind the signature is reached, and expects an error
+// or an identity that signs to an accepted grant again.
 func FuzzVerifyGrant(f *testing.F) {
 	key, ca := newCA(f)
 	good := sign(f, key, credential.Identity{Cluster: "k8s", Role: credential.Worker, Name: "n", Serial: anySerial, Pool: &credential.Pool{MaxNodes: 3, JoinUntil: anyTime}})

@@ -38,8 +38,8 @@ type Identity struct {
 	Pool *Pool
 }
 
-// Pool bounds a credential that several machines share. The rendezvous, which counts them, enforces both bounds: a member that returns after JoinUntil,
-// because it was powered off, is not a new machine.
+// Pool bounds a credential that several machines share. The rendezvous, which counts them, enforces both bounds: a
+// member that returns after JoinUntil, because it was powered off, is not a new machine.
 type Pool struct {
 	// MaxNodes is how many machines may join, at least 1.
 	MaxNodes int
@@ -47,13 +47,15 @@ type Pool struct {
 	JoinUntil time.Time
 }
 
-// The errors of a certificate that is of the rendezvous CA and yet no credential. They are constant: what was presented is not repeated.
+// The errors of a certificate that is of the rendezvous CA and yet no credential. They are constant: what was presented
+// is not repeated.
 var (
 	ErrNoIdentity   = errors.New("the certificate carries no muster:// name: use one that gen made for this cluster")
 	ErrOtherCluster = errors.New("the credential is another cluster's: use the documents of this cluster")
 )
 
-// uriScheme is of our own making: muster://CLUSTER/ROLE/NAME names the subject of a certificate, as the only URI among its alternative names.
+// uriScheme is of our own making: muster://CLUSTER/ROLE/NAME names the subject of a certificate, as the only URI among
+// its alternative names.
 const uriScheme = "muster"
 
 // IdentityURI is the name that a certificate carries.
@@ -61,8 +63,8 @@ func IdentityURI(cluster string, role Role, name string) *url.URL {
 	return &url.URL{Scheme: uriScheme, Host: cluster, Path: "/" + string(role) + "/" + name}
 }
 
-// FromCertificate reads the identity in a certificate that crypto/tls or crypto/x509 has verified against the rendezvous CA of the cluster already; by
-// itself it proves nothing. The errors are ErrNoIdentity and ErrOtherCluster.
+// FromCertificate reads the identity in a certificate that crypto/tls or crypto/x509 has verified against the
+// rendezvous CA of the cluster already; by itself it proves nothing. The errors are ErrNoIdentity and ErrOtherCluster.
 func FromCertificate(certificate *x509.Certificate, cluster string) (Identity, error) {
 	if len(certificate.URIs) != 1 {
 		return Identity{}, ErrNoIdentity
@@ -70,7 +72,8 @@ func FromCertificate(certificate *x509.Certificate, cluster string) (Identity, e
 	uri := certificate.URIs[0]
 	role, name, _ := strings.Cut(strings.TrimPrefix(uri.Path, "/"), "/")
 	id := Identity{Cluster: uri.Host, Role: Role(role), Name: name, Serial: fmt.Sprintf("%032x", certificate.SerialNumber)}
-	// Comparing with what IdentityURI writes refuses every other spelling: user names, ports, queries, escapes, fragments.
+	// Comparing with what IdentityURI writes refuses every other spelling: user names, ports, queries, escapes,
+	// fragments.
 	known := id.Role == ControlPlane || id.Role == Operator
 	if !known || CheckName(id.Cluster) != nil || CheckName(name) != nil || uri.String() != IdentityURI(id.Cluster, id.Role, name).String() {
 		return Identity{}, ErrNoIdentity
@@ -86,7 +89,8 @@ func FromCertificate(certificate *x509.Certificate, cluster string) (Identity, e
 	return id, nil
 }
 
-// RFC 1123 section 2.1 and Kubernetes' rule for the names of nodes: labels of letters, digits and '-', joined by dots, in lower case.
+// RFC 1123 section 2.1 and Kubernetes' rule for the names of nodes: labels of letters, digits and '-', joined by dots,
+// in lower case.
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
 const maxNameLength = 253

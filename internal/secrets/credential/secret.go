@@ -1,8 +1,9 @@
-// Package credential owns what a node, or the operator, shows the rendezvous to be known by: certificates with a muster:// name, signed grants, and
-// the identity that either of them proves. Everything here can live on a node: it verifies with the public half of the rendezvous CA.
+// Package credential owns what a node, or the operator, shows the rendezvous to be known by: certificates with a
+// muster:// name, signed grants, and the identity that either of them proves. Everything here can live on a node: it
+// verifies with the public half of the rendezvous CA.
 //
-// It must not know the seed or how keys are derived from it (package secrets does, on the operator's machine only), nor decide what an identity may do:
-// the rendezvous does that.
+// It must not know the seed or how keys are derived from it (package secrets does, on the operator's machine only), nor
+// decide what an identity may do: the rendezvous does that.
 package credential
 
 import (
@@ -14,15 +15,17 @@ import (
 	"log/slog"
 )
 
-// ErrSecret is why a secret cannot be marshalled: an encoder that wrote a placeholder instead would make a document that fails on the node.
+// ErrSecret is why a secret cannot be marshalled: an encoder that wrote a placeholder instead would make a document
+// that fails on the node.
 var ErrSecret = errors.New("a secret is not encoded by accident: call Reveal where it has to be written")
 
 const redacted = "[redacted]"
 
-// Secret holds bytes that must not be printed. Every verb of fmt and every slog handler gets "[redacted]", and every encoder an error.
+// Secret holds bytes that must not be printed. Every verb of fmt and every slog handler gets "[redacted]", and every
+// encoder an error.
 type Secret struct {
-	// A function, because fmt calls no method on the unexported fields of a struct that holds a Secret, but prints their contents, through pointers too
-	// when the verb does not fit. It cannot look into a function.
+	// A function, because fmt calls no method on the unexported fields of a struct that holds a Secret, but prints
+	// their contents, through pointers too when the verb does not fit. It cannot look into a function.
 	reveal func() []byte
 }
 
@@ -32,7 +35,8 @@ func NewSecret(contents []byte) Secret {
 	return Secret{reveal: func() []byte { return bytes.Clone(kept) }}
 }
 
-// Reveal returns a copy of the bytes, nil for the zero Secret. Call it where they are written to their 0600 file or sent over TLS, and nowhere else.
+// Reveal returns a copy of the bytes, nil for the zero Secret. Call it where they are written to their 0600 file or
+// sent over TLS, and nowhere else.
 func (s Secret) Reveal() []byte {
 	if s.reveal == nil {
 		return nil
