@@ -19,15 +19,11 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"muster/internal/layout"
 	"muster/internal/outdir"
 	"muster/internal/plan"
+	"muster/internal/render"
 )
-
-// manifest is the file of the folder that outdir keeps for itself.
-const manifest = "manifest.json"
-
-// seed is the image in a machine's folder.
-const seed = "seed.iso"
 
 // Report is what gen would change.
 type Report struct {
@@ -103,9 +99,9 @@ func Of(dir string, tree []outdir.File, machines []plan.Machine) (*Report, error
 
 // rank orders files by path, what a machine boots with before what that embeds.
 func rank(name string) string {
-	machine := machineOf(name)
-	if embedded, ok := strings.CutPrefix(name, machine+"/files/"); ok {
-		return machine + "/\xff" + embedded
+	if path, embedded := layout.OnMachine(name); embedded {
+		machine, _ := layout.Split(name)
+		return machine + "/\xff" + path
 	}
 	return name
 }
@@ -134,7 +130,8 @@ func newComparison(dir string, tree []outdir.File, machines []plan.Machine, writ
 	}
 	for _, e := range written.Files {
 		c.written[e.Path] = e.SHA256
-		c.known[machineOf(e.Path)] = true
+		machine, _ := layout.Split(e.Path)
+		c.known[machine] = true
 	}
 	for _, p := range plan.SecretFiles {
 		c.secret[p] = true
@@ -147,15 +144,6 @@ func newComparison(dir string, tree []outdir.File, machines []plan.Machine, writ
 		}
 	}
 	return c
-}
-
-// machineOf is the folder of the machine that a file belongs to, or "" for a file of none.
-func machineOf(file string) string {
-	parts := strings.SplitN(file, "/", 3)
-	if len(parts) == 3 && (parts[0] == "nodes" || parts[0] == "pools") {
-		return parts[0] + "/" + parts[1]
-	}
-	return ""
 }
 
 // file adds what would happen to one file.
@@ -227,14 +215,14 @@ func version(data []byte) *Version {
 
 // show says what differs between the two contents, as far as it may be shown.
 func (c *comparison) show(f *File, old, wanted []byte) error {
-	machine := machineOf(f.Path)
-	embedded, isEmbedded := strings.CutPrefix(f.Path, machine+"/files")
+	machine, _ := layout.Split(f.Path)
+	onMachine, embedded := layout.OnMachine(f.Path)
 	switch {
-	case isEmbedded && machine != "" && c.secret[embedded]:
+	case embedded && c.secret[onMachine]:
 		f.Note = "secret content differs"
 	case isDocument(f.Path):
 		return c.document(f)
-	case f.Path == path.Join(machine, seed): // what a user calls so lies in files/
+	case f.Path == path.Join(machine, layout.Seed): // what a user calls so lies in files/
 		f.Note = "the image of " + machine + "'s documents"
 	case !isText(old) || !isText(wanted):
 		f.Note = "not a text"
@@ -250,9 +238,9 @@ func (c *comparison) show(f *File, old, wanted []byte) error {
 
 // isDocument reports whether a file is a document that a machine boots with, or a copy of one: it embeds secrets.
 func isDocument(name string) bool {
+	_, embedded := layout.OnMachine(name)
 	base := path.Base(name)
-	inFiles := strings.HasPrefix(name, machineOf(name)+"/files/")
-	return !inFiles && (base == "user-data" || path.Ext(base) == ".ign")
+	return !embedded && (base == render.UserData || path.Ext(base) == ".ign")
 }
 
 // isText reports whether lines of a file can be shown.
@@ -283,7 +271,7 @@ func (c *comparison) manifest() {
 	for name, data := range c.wanted {
 		if version(data).SHA256 != c.written[name] {
 			c.report.Files = append(c.report.Files, File{
-				Path: manifest, Change: Changed, Note: "lists another digest than " + name + " has, which was edited by hand to what gen would write",
+				Path: outdir.ManifestName, Change: Changed, Note: "lists another digest than " + name + " has, which was edited by hand to what gen would write",
 			})
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/layout"
 	"muster/internal/node"
 	"muster/internal/render"
 )
@@ -17,13 +18,13 @@ import (
 // document says what differs in a document. What it embeds lies beside it in files/ and is compared there; of the rest
 // the difference is told in words, since the document itself holds compressed files and secrets.
 func (c *comparison) document(f *File) error {
-	machine := machineOf(f.Path)
+	machine, _ := layout.Split(f.Path)
 	switch {
 	case machine == "":
 		f.Note = "a document, or a copy of one, that is served over the network; what it carries is compared in the machine's own folder"
 		return nil
 	case f.Change != Changed:
-		f.Note = "what it carries lies in " + machine + "/files"
+		f.Note = "what it carries lies in " + path.Join(machine, layout.Files)
 		return nil
 	}
 	old, err := c.config(machine, c.onDisk)

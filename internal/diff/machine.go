@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/layout"
 	"muster/internal/plan"
 	"muster/internal/render"
 )
@@ -58,8 +59,8 @@ func (c *comparison) machinesMean() error {
 			c.mean(folder, Gone)
 		}
 	}
-	if slices.ContainsFunc(c.report.Files, func(f File) bool { return strings.HasPrefix(f.Path, "pxe/") }) {
-		c.mean("pxe", ServeAgain)
+	if slices.ContainsFunc(c.report.Files, func(f File) bool { return strings.HasPrefix(f.Path, layout.PXE+"/") }) {
+		c.mean(layout.PXE, ServeAgain)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"muster/internal/layout"
 )
 
 // The ANSI escapes that Print uses.
@@ -50,7 +52,8 @@ func (p *printer) file(f File) {
 		return
 	}
 	header, hunks := splitHeader(f.Text)
-	key := strings.TrimPrefix(f.Path, machineOf(f.Path)) + "\x00" + hunks
+	_, rest := layout.Split(f.Path)
+	key := rest + "\x00" + hunks
 	if first := p.shown[key]; first != "" {
 		p.line("", "  the same change as in "+first)
 		return

@@ -4,20 +4,18 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
+	"muster/internal/layout"
 	"muster/internal/plan"
 	"muster/internal/render"
 )
-
-const seed = "seed.iso"
 
 // document explains what a machine boots with. What a document embeds is explained by the files that it carries: they lie
 // beside it and say more than its own lines, which are compressed as a rule.
 func (e *explainer) document(name string, data []byte) error {
 	line := e.out.Line
 	switch {
-	case name == seed && line > 0:
+	case name == layout.Seed && line > 0:
 		return fmt.Errorf("%s is an image and has no lines: explain the documents in it, or leave the line out", e.out.File)
 	case name == render.MetaData || name == render.NetworkConfig:
 		e.text(data, line)
@@ -53,9 +51,9 @@ func encoded(m plan.Machine, name string) (data []byte, there bool, err error) {
 // carries lists what lies beside or below a document and is in it.
 func (e *explainer) carries(name string) {
 	for _, f := range e.Tree {
-		rest, mine := strings.CutPrefix(f.Path, e.out.Machine.Folder+"/")
-		inFiles := strings.HasPrefix(rest, "files/")
-		if mine && (name == seed) != inFiles && rest != name {
+		machine, rest := layout.Split(f.Path)
+		_, embedded := layout.OnMachine(f.Path)
+		if machine == e.out.Machine.Folder && (name == layout.Seed) != embedded && rest != name {
 			e.out.Carries = append(e.out.Carries, f.Path)
 		}
 	}

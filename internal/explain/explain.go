@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"muster/internal/decode"
+	"muster/internal/layout"
 	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
@@ -114,8 +115,8 @@ func Of(in Input, file string, line int) (*Explanation, error) {
 }
 
 func (in Input) find(file string) ([]byte, error) {
-	if file == manifest {
-		return nil, fmt.Errorf("%s is gen's own list of the files with their digests: explain one of those", manifest)
+	if file == outdir.ManifestName {
+		return nil, fmt.Errorf("%s is gen's own list of the files with their digests: explain one of those", file)
 	}
 	var names []string
 	for _, f := range in.Tree {
@@ -168,8 +169,6 @@ func commonParts(a, b string) int {
 	return same
 }
 
-const manifest = "manifest.json"
-
 func countLines(data []byte) int {
 	n := bytes.Count(data, []byte("\n"))
 	if len(data) > 0 && data[len(data)-1] != '\n' {
@@ -188,7 +187,7 @@ type explainer struct {
 }
 
 func (e *explainer) explain(data []byte) error {
-	folder, rest, _ := cutMachine(e.out.File)
+	folder, rest := layout.Split(e.out.File)
 	e.index = slices.IndexFunc(e.Machines, func(m plan.Machine) bool { return m.Folder() == folder })
 	if e.index < 0 {
 		return e.served()
@@ -198,19 +197,10 @@ func (e *explainer) explain(data []byte) error {
 		Folder: folder, Where: e.place(e.machine.Config.At),
 		Profile: e.machine.Target.Profile.V, ProfileWhere: e.place(e.machine.Target.Profile.At),
 	}
-	if embedded, ok := strings.CutPrefix(rest, "files/"); ok {
-		return e.embedded("/"+embedded, e.out.Line)
+	if path, embedded := layout.OnMachine(e.out.File); embedded {
+		return e.embedded(path, e.out.Line)
 	}
 	return e.document(rest, data)
-}
-
-// cutMachine splits the folder of a machine off a path.
-func cutMachine(file string) (folder, rest string, ok bool) {
-	parts := strings.SplitN(file, "/", 3)
-	if len(parts) < 3 || parts[0] != "nodes" && parts[0] != "pools" {
-		return "", file, false
-	}
-	return parts[0] + "/" + parts[1], parts[2], true
 }
 
 // place is a place in the spec.
@@ -319,7 +309,7 @@ func (e *explainer) served() error {
 	}
 	cluster := &spec.Cluster{}
 	decode.Into(cluster, e.Sources[e.Spec], &problem.List{})
-	if architecture, ok := strings.CutPrefix(e.out.File, "rendezvous/rendezvous-"); ok {
+	if architecture, ok := layout.Architecture(e.out.File); ok {
 		e.program(cluster, architecture)
 	} else {
 		e.networkBoot(cluster)

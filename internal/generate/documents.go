@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"muster/internal/layout"
 	"muster/internal/media"
 	"muster/internal/outdir"
 	"muster/internal/plan"
@@ -100,17 +100,17 @@ func (g *generator) filesOf(m plan.Machine, doc render.Document) ([]outdir.File,
 		if err != nil {
 			return nil, fmt.Errorf("the seed: %w", err)
 		}
-		add("seed.iso", iso...)
+		add(layout.Seed, iso...)
 	}
 	for _, f := range m.Config.Files {
-		add(path.Join("files", f.Path), f.Contents)
+		add(layout.Embedded(f.Path), f.Contents)
 	}
 	for _, u := range m.Config.Units {
 		if u.Contents != "" {
-			add("files/etc/systemd/system/"+u.Name, []byte(u.Contents))
+			add(layout.Embedded("/etc/systemd/system/"+u.Name), []byte(u.Contents))
 		}
 		for _, d := range u.DropIns {
-			add("files/etc/systemd/system/"+u.Name+".d/"+d.Name, []byte(d.Contents))
+			add(layout.Embedded("/etc/systemd/system/"+u.Name+".d/"+d.Name), []byte(d.Contents))
 		}
 	}
 	return all, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"muster/internal/layout"
 	"muster/internal/node"
 	"muster/internal/plan"
 	"muster/internal/problem"
@@ -95,11 +96,11 @@ func (g *generator) served() error {
 		if err != nil {
 			return err
 		}
-		g.add("rendezvous/rendezvous-"+architecture.V, plain)
+		g.add(layout.Program(architecture.V), plain)
 		if program.SHA256 != r.SHA256.V {
 			g.problems.Add(problem.Problem{
 				Severity: problem.Warning, At: r.SHA256.At, Message: "the program that this gen carries for " + architecture.V + " has another digest",
-				Instead: "write " + program.SHA256 + " and serve rendezvous/rendezvous-" + architecture.V + " of the output folder, unless the URL has another release on purpose",
+				Instead: "write " + program.SHA256 + " and serve " + layout.Program(architecture.V) + " of the output folder, unless the URL has another release on purpose",
 			})
 		}
 	}

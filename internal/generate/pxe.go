@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"muster/internal/decode"
+	"muster/internal/layout"
 	"muster/internal/media"
 	"muster/internal/node"
 	"muster/internal/plan"
@@ -160,7 +161,7 @@ func (g *generator) netTree() error {
 		return fmt.Errorf("the files of the network boot: %w", err)
 	}
 	for _, f := range files {
-		g.add(path.Join("pxe", f.Name), f.Data)
+		g.add(path.Join(layout.PXE, f.Name), f.Data)
 	}
 	return nil
 }

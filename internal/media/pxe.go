@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"muster/internal/layout"
 )
 
 // NetBoot is what one machine, or each machine of a pool, boots over the network.
@@ -55,7 +57,7 @@ func (p PXE) AssetsURL() string { return p.BaseURL + "/assets" }
 
 // DocumentsURL is the folder of a machine's or a pool's documents, without a slash at the end.
 func (p PXE) DocumentsURL(pool bool, name string) string {
-	return p.BaseURL + "/" + documentsFolder(pool, name)
+	return p.BaseURL + "/" + layout.Machine(pool, name)
 }
 
 // MatchboxIgnitionURL is where matchbox, listening at the base URL's host, serves the Ignition document of the machine with
@@ -68,13 +70,6 @@ func (p PXE) MatchboxIgnitionURL(mac string) string {
 func (p PXE) origin() string {
 	u := p.url()
 	return u.Scheme + "://" + u.Host
-}
-
-func documentsFolder(pool bool, name string) string {
-	if pool {
-		return path.Join("pools", name)
-	}
-	return path.Join("nodes", name)
 }
 
 // hexhyp is a MAC address in the form that iPXE calls by this name.
@@ -97,7 +92,7 @@ func (p PXE) Files() ([]File, error) {
 		}
 		files = append(files, File{Name: script, Data: p.script(m)})
 		for _, d := range m.Documents {
-			files = append(files, File{Name: path.Join(documentsFolder(m.Pool, m.Name), d.Name), Data: d.Data})
+			files = append(files, File{Name: path.Join(layout.Machine(m.Pool, m.Name), d.Name), Data: d.Data})
 		}
 		matchbox, err := p.matchbox(m)
 		if err != nil {

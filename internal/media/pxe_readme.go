@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"muster/internal/layout"
 )
 
 // readme is README.txt: what people have to add to the tree, and how it is served.
@@ -158,6 +160,6 @@ func (p PXE) sayMachines(say sayFunc) {
 		if m.Pool {
 			script = "pool-" + m.Name + ".ipxe"
 		}
-		say("   %s  %s  %s/", script, m.Kernel, documentsFolder(m.Pool, m.Name))
+		say("   %s  %s  %s/", script, m.Kernel, layout.Machine(m.Pool, m.Name))
 	}
 }

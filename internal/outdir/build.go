@@ -44,7 +44,7 @@ func (t *target) build(found *inventory, want *tree) error {
 			return err
 		}
 	}
-	if err := t.writeFile(t.in(t.staging, manifestName), want.manifest); err != nil {
+	if err := t.writeFile(t.in(t.staging, ManifestName), want.manifest); err != nil {
 		return err
 	}
 	// Last, since they may forbid writing into the folder and writing changes the time.

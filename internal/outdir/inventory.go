@@ -102,7 +102,7 @@ func (t *target) scan(inv *inventory, above map[string]bool, rel string) error {
 		}
 		_, written := inv.written[p]
 		switch {
-		case p == manifestName:
+		case p == ManifestName:
 			inv.private = hasMode(info, fileMode) && hasMode(inv.info, folderMode)
 			continue
 		case written && !info.IsDir():

@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 )
 
+// ManifestName is the manifest's file, in the root of a tree.
+const ManifestName = "manifest.json"
+
 const (
-	manifestName    = "manifest.json"
 	generatorName   = "muster"
 	manifestVersion = 1 // of the manifest's form; a folder with another one is refused
 )
@@ -37,7 +39,7 @@ func encodeManifest(entries []Entry) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(Manifest{Generator: generatorName, FormatVersion: manifestVersion, Files: entries}); err != nil {
-		return nil, fmt.Errorf("cannot encode %s: %w", manifestName, err)
+		return nil, fmt.Errorf("cannot encode %s: %w", ManifestName, err)
 	}
 	return buf.Bytes(), nil
 }
@@ -72,7 +74,7 @@ func parseManifest(raw []byte) (Manifest, error) {
 // loadManifest reads the manifest in the root of the tree at root, which is the folder or one of the names
 // beside it. The bytes are nil when there is none.
 func (t *target) loadManifest(root string) (Manifest, []byte, error) {
-	name := filepath.Join(root, manifestName)
+	name := filepath.Join(root, ManifestName)
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, nil, nil
@@ -96,8 +98,8 @@ func (t *target) loadManifest(root string) (Manifest, []byte, error) {
 
 func (t *target) refuseManifest(root string, why error) error {
 	if root == t.path {
-		return fmt.Errorf("%s: its %s %w: choose another -out or empty the folder", t.name, manifestName, why)
+		return fmt.Errorf("%s: its %s %w: choose another -out or empty the folder", t.name, ManifestName, why)
 	}
 	return fmt.Errorf("%s: %s of the earlier tree at %s %w: save what you need of that folder and remove it",
-		t.name, manifestName, root, why)
+		t.name, ManifestName, root, why)
 }

@@ -120,11 +120,11 @@ func TestSmallDeviationsAreWritten(t *testing.T) {
 		"folder mode":   func(t *testing.T, out string) { must(t, os.Chmod(filepath.Join(out, "nodes"), 0o750)) },
 		"setgid":        func(t *testing.T, out string) { must(t, os.Chmod(filepath.Join(out, "nodes"), 0o700|fs.ModeSetgid)) },
 		"file mode":     func(t *testing.T, out string) { must(t, os.Chmod(filepath.Join(out, "nodes/a"), 0o400)) },
-		"manifest mode": func(t *testing.T, out string) { must(t, os.Chmod(filepath.Join(out, manifestName), 0o644)) },
+		"manifest mode": func(t *testing.T, out string) { must(t, os.Chmod(filepath.Join(out, ManifestName), 0o644)) },
 		"manifest format": func(t *testing.T, out string) {
-			raw, err := os.ReadFile(filepath.Join(out, manifestName))
+			raw, err := os.ReadFile(filepath.Join(out, ManifestName))
 			must(t, err)
-			must(t, os.WriteFile(filepath.Join(out, manifestName), append(raw, '\n'), 0o600))
+			must(t, os.WriteFile(filepath.Join(out, ManifestName), append(raw, '\n'), 0o600))
 		},
 		"file is a symlink": func(t *testing.T, out string) {
 			must(t, os.Rename(filepath.Join(out, "nodes/a"), filepath.Join(out, "../a")))
@@ -172,17 +172,17 @@ func TestTakeover(t *testing.T) {
 		}, "holds thesis.tex and no manifest.json, so it was not written by muster: choose another -out or empty it"},
 		"gitignore is a folder": {func(t *testing.T, out string) { put(t, filepath.Join(out, ".gitignore/x"), "") },
 			"holds .gitignore and no manifest.json"},
-		"manifest of another tool": {func(t *testing.T, out string) { put(t, filepath.Join(out, manifestName), `{"name":"app"}`) },
+		"manifest of another tool": {func(t *testing.T, out string) { put(t, filepath.Join(out, ManifestName), `{"name":"app"}`) },
 			"its manifest.json was not written by muster: choose another -out or empty the folder"},
 		"manifest of a later form": {func(t *testing.T, out string) {
-			put(t, filepath.Join(out, manifestName), `{"generator":"muster","formatVersion":2,"files":"elsewhere"}`)
+			put(t, filepath.Join(out, ManifestName), `{"generator":"muster","formatVersion":2,"files":"elsewhere"}`)
 		}, "has format version 2, and this gen knows only 1"},
-		"manifest cut":       {func(t *testing.T, out string) { put(t, filepath.Join(out, manifestName), `{"generator":"mus`) }, "is not readable"},
-		"manifest is a list": {func(t *testing.T, out string) { put(t, filepath.Join(out, manifestName), `[]`) }, "is not readable"},
+		"manifest cut":       {func(t *testing.T, out string) { put(t, filepath.Join(out, ManifestName), `{"generator":"mus`) }, "is not readable"},
+		"manifest is a list": {func(t *testing.T, out string) { put(t, filepath.Join(out, ManifestName), `[]`) }, "is not readable"},
 		"manifest leads out": {func(t *testing.T, out string) {
-			put(t, filepath.Join(out, manifestName), `{"generator":"muster","formatVersion":1,"files":[{"path":"../x"}]}`)
+			put(t, filepath.Join(out, ManifestName), `{"generator":"muster","formatVersion":1,"files":[{"path":"../x"}]}`)
 		}, "is not readable"},
-		"manifest is a folder": {func(t *testing.T, out string) { put(t, filepath.Join(out, manifestName, "x"), "") }, "its manifest.json is not a file"},
+		"manifest is a folder": {func(t *testing.T, out string) { put(t, filepath.Join(out, ManifestName, "x"), "") }, "its manifest.json is not a file"},
 		"file":                 {func(t *testing.T, out string) { put(t, out, "") }, "is not a folder: choose another -out"},
 		"symlink": {func(t *testing.T, out string) {
 			must(t, os.Mkdir(filepath.Join(out, "../real"), 0o755))

@@ -161,7 +161,7 @@ func (t *target) clear(root string) error {
 	if err := c.folder(""); err != nil {
 		return err
 	}
-	err = c.remove(manifestName)
+	err = c.remove(ManifestName)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -196,7 +196,7 @@ func (c *clearing) folder(rel string) error {
 	for _, e := range entries {
 		p := path.Join(rel, e.Name())
 		switch {
-		case p == manifestName:
+		case p == ManifestName:
 			continue
 		case e.IsDir():
 			err = c.subfolder(p)

@@ -159,7 +159,7 @@ func (t *target) checkTakeover() error {
 	for _, e := range entries {
 		if e.Name() != ".gitignore" || !e.Type().IsRegular() {
 			return fmt.Errorf("%s: holds %s and no %s, so it was not written by muster: choose another -out or empty it",
-				t.name, e.Name(), manifestName)
+				t.name, e.Name(), ManifestName)
 		}
 	}
 	return nil

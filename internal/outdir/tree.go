@@ -86,7 +86,7 @@ func checkPath(p string) error {
 		return fmt.Errorf("file path %q is absolute: make it relative to the folder", p)
 	case !fs.ValidPath(p) || p == ".":
 		return fmt.Errorf("file path %q is not a plain relative path: use UTF-8 names between single slashes, none of them . or ..", p)
-	case first == manifestName:
+	case first == ManifestName:
 		return fmt.Errorf("file path %q is reserved for the manifest: choose another name", p)
 	}
 	if _, err := filepath.Localize(p); err != nil {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"muster/internal/kube"
+	"muster/internal/layout"
 	"muster/internal/node"
 	"muster/internal/problem"
 	"muster/internal/secrets"
@@ -41,12 +42,7 @@ type Machine struct {
 }
 
 // Folder is the folder of the output that the machine's document and files are in.
-func (m Machine) Folder() string {
-	if m.Config.Pool {
-		return "pools/" + m.Config.Name
-	}
-	return "nodes/" + m.Config.Name
-}
+func (m Machine) Folder() string { return layout.Machine(m.Config.Pool, m.Config.Name) }
 
 // Build plans every node and pool of the cluster, in the order of the spec. Problems that only planning can find (a
 // file beside the spec that is not there) are reported at the line that names it.
