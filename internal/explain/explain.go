@@ -287,20 +287,18 @@ func fileOf(c node.Config, path string) (node.File, bool) {
 		}
 	}
 	for _, u := range c.Units {
-		if path == unitFolder+u.Name && u.Contents != "" {
-			return node.File{Path: path, Contents: []byte(u.Contents), Template: unitTemplate(u)}, true
-		}
-		for _, d := range u.DropIns {
-			if path == unitFolder+u.Name+".d/"+d.Name {
-				return node.File{Path: path, Contents: []byte(d.Contents)}, true
+		for _, f := range u.Files() {
+			if f.Path != path {
+				continue
 			}
+			if path == node.UnitFolder+u.Name {
+				f.Template = unitTemplate(u)
+			}
+			return f, true
 		}
 	}
 	return node.File{}, false
 }
-
-// unitFolder is where units lie on a machine.
-const unitFolder = "/etc/systemd/system/"
 
 // served explains a file that is served to machines. It is no machine's own.
 func (e *explainer) served() error {

@@ -106,11 +106,8 @@ func (g *generator) filesOf(m plan.Machine, doc render.Document) ([]outdir.File,
 		add(layout.Embedded(f.Path), f.Contents)
 	}
 	for _, u := range m.Config.Units {
-		if u.Contents != "" {
-			add(layout.Embedded("/etc/systemd/system/"+u.Name), []byte(u.Contents))
-		}
-		for _, d := range u.DropIns {
-			add(layout.Embedded("/etc/systemd/system/"+u.Name+".d/"+d.Name), []byte(d.Contents))
+		for _, f := range u.Files() {
+			add(layout.Embedded(f.Path), f.Contents)
 		}
 	}
 	return all, nil

@@ -94,6 +94,24 @@ type DropIn struct {
 	Contents string
 }
 
+// UnitFolder is where the administrator's units are on every machine; systemd reads it before the operating system's own.
+const UnitFolder = "/etc/systemd/system/"
+
+// Files are the unit's own file, if it has one, and its drop-ins, as they are on the machine.
+func (u Unit) Files() []File {
+	var all []File
+	add := func(name, contents string) {
+		all = append(all, File{Path: UnitFolder + name, Mode: 0o644, Contents: []byte(contents), At: u.At})
+	}
+	if u.Contents != "" {
+		add(u.Name, u.Contents)
+	}
+	for _, d := range u.DropIns {
+		add(u.Name+".d/"+d.Name, d.Contents)
+	}
+	return all
+}
+
 // User is someone who may log in.
 type User struct {
 	Name string

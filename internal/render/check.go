@@ -29,11 +29,8 @@ var (
 	installWords  = regexp.MustCompile(`(?m)^\[Install\]\s*\n(?:[^\[].*\n|\n)*?(?:WantedBy|RequiredBy|UpheldBy|Alias|Also)\s*=\s*\S`)
 )
 
-const (
-	// hostnameMax is Linux's limit of a hostname in bytes.
-	hostnameMax = 64
-	unitFolder  = "/etc/systemd/system/"
-)
+// hostnameMax is Linux's limit of a hostname in bytes.
+const hostnameMax = 64
 
 // notKept are the places where a file of a first boot does not stay or does not belong. cloud-init asks not to write to
 // /tmp, which systemd-tmpfiles cleans meanwhile.
@@ -107,7 +104,7 @@ func checkPath(cfg node.Config, p string, at problem.At, written map[string]prob
 		refused.Errorf(at.Or(before), "write it once", "%s is written twice", p)
 	case p == "/etc/hostname" && cfg.Hostname != "":
 		refused.Errorf(at, "leave the file out", "%s is written from the hostname", p)
-	case strings.HasPrefix(p, unitFolder):
+	case strings.HasPrefix(p, node.UnitFolder):
 		refused.Errorf(at, "write it as a unit or as a drop-in of one", "%s is a file of systemd's units", p)
 	case strings.HasPrefix(p, "/etc/systemd/network/10-muster-"), strings.HasPrefix(p, "/etc/systemd/network/20-muster-"):
 		refused.Errorf(at, "give it another name", "%s is a name of the files that the network is written to", p)

@@ -24,8 +24,8 @@ package cloudinit
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -114,9 +114,6 @@ func refuse(cfg node.Config, refused *problem.List) {
 	}
 }
 
-// unitFolder is where units of the administrator live; systemd reads it before the operating system's own.
-const unitFolder = "/etc/systemd/system"
-
 // diskFile is one file as it will lie on the disk.
 type diskFile struct {
 	path, owner, group string
@@ -126,33 +123,19 @@ type diskFile struct {
 
 // diskFiles returns everything that write_files writes, in order: the files, then units and drop-ins.
 func diskFiles(cfg node.Config) []diskFile {
-	var all []diskFile
-	for _, f := range cfg.Files {
-		all = append(all, diskFile{f.Path, orRoot(f.Owner), orRoot(f.Group), uint32(f.Mode.Perm()), f.Contents})
-	}
-	unit := func(contents string, under ...string) {
-		all = append(all, diskFile{path.Join(append([]string{unitFolder}, under...)...), root, root, 0o644, []byte(contents)})
-	}
+	files := slices.Clone(cfg.Files)
 	for _, u := range cfg.Units {
-		if u.Contents != "" {
-			unit(u.Contents, u.Name)
-		}
-		for _, d := range u.DropIns {
-			unit(d.Contents, u.Name+".d", d.Name)
-		}
+		files = append(files, u.Files()...)
+	}
+	all := make([]diskFile, len(files))
+	for i, f := range files {
+		all[i] = diskFile{f.Path, cmp.Or(f.Owner, root), cmp.Or(f.Group, root), uint32(f.Mode.Perm()), f.Contents}
 	}
 	return all
 }
 
 // root is the user and the group that own what says nothing else.
 const root = "root"
-
-func orRoot(name string) string {
-	if name == "" {
-		return root
-	}
-	return name
-}
 
 // links returns what all interfaces have in common.
 func links(n node.Network) []node.Link {

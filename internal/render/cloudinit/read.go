@@ -120,7 +120,7 @@ func (doc userData) config() (cfg node.Config, awaited string, err error) {
 	}
 	units := newUnitReader(b)
 	for _, f := range files {
-		if name, isUnit := strings.CutPrefix(f.path, unitFolder+"/"); isUnit {
+		if name, isUnit := strings.CutPrefix(f.path, node.UnitFolder); isUnit {
 			if err := units.add(name, f); err != nil {
 				return node.Config{}, "", err
 			}
