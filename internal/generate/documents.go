@@ -39,7 +39,7 @@ func (g *generator) documents() error {
 			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
 		}
 	}
-	if err := g.served(); err != nil {
+	if err := g.addServedPrograms(); err != nil {
 		return fmt.Errorf("the program to be served: %w", err)
 	}
 	return g.netTree()

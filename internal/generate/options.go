@@ -6,13 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
-	"muster/internal/layout"
-	"muster/internal/node"
-	"muster/internal/plan"
-	"muster/internal/problem"
-	"muster/internal/render/payload"
 	"muster/internal/secrets"
 )
 
@@ -44,73 +38,4 @@ func Public() Options {
 			return out.Bytes(), nil
 		},
 	}
-}
-
-// rendezvous prepares what the machines meet through.
-func (g *generator) rendezvous() (plan.Rendezvous, error) {
-	bundle, err := g.options.Secrets()
-	if err != nil {
-		return plan.Rendezvous{}, err
-	}
-	return plan.Rendezvous{Secrets: bundle, Program: g.program}, nil
-}
-
-// program measures the rendezvous of an architecture, once a run.
-func (g *generator) program(architecture string) (node.Program, error) {
-	g.measuring.Lock()
-	defer g.measuring.Unlock()
-	if p, ok := g.programs[architecture]; ok {
-		return p, nil
-	}
-	compressed, err := g.options.Program(architecture)
-	if err != nil {
-		return node.Program{}, err
-	}
-	digest, size, err := payload.Measure(compressed, payload.ProgramLimit)
-	if err != nil {
-		return node.Program{}, fmt.Errorf("the rendezvous for %s: %w", architecture, err)
-	}
-	p := node.Program{Gzip: compressed, SHA256: digest, Size: size}
-	g.programs[architecture] = p
-	return p, nil
-}
-
-// served adds the program that people put under rendezvous.url, once for each architecture of the control planes.
-func (g *generator) served() error {
-	r := g.Cluster.Spec.Rendezvous
-	if r.Delivery.V != "url" || g.Cluster.Spec.Kubernetes.DryRun.V {
-		return nil
-	}
-	seen := map[string]bool{}
-	for _, m := range g.Machines {
-		architecture := m.Target.Architecture
-		if !m.Target.IsControlPlane() || seen[architecture.V] {
-			continue
-		}
-		seen[architecture.V] = true
-		program, err := g.program(architecture.V)
-		if err != nil {
-			return err
-		}
-		plain, err := gunzip(program)
-		if err != nil {
-			return err
-		}
-		g.add(layout.Program(architecture.V), plain)
-		if program.SHA256 != r.SHA256.V {
-			g.problems.Add(problem.Problem{
-				Severity: problem.Warning, At: r.SHA256.At, Message: "the program that this gen carries for " + architecture.V + " has another digest",
-				Instead: "write " + program.SHA256 + " and serve " + layout.Program(architecture.V) + " of the output folder, unless the URL has another release on purpose",
-			})
-		}
-	}
-	return nil
-}
-
-func gunzip(p node.Program) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(p.Gzip))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
 }
