@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,7 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"muster/internal/layout"
-	"muster/internal/media"
+	"muster/internal/media/iso"
+	"muster/internal/netboot"
+	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/render"
@@ -25,6 +28,7 @@ func (g *generator) documents() error {
 	if err != nil {
 		return err
 	}
+	boot := netboot.New(g.Cluster.Spec.PXE.BaseURL, encodeAs, g.problems)
 	for i, m := range g.Machines {
 		doc, err := encoded[i].doc, encoded[i].err
 		if err != nil {
@@ -35,14 +39,21 @@ func (g *generator) documents() error {
 		}
 		g.checkSize(m, doc)
 		g.Tree = append(g.Tree, encoded[i].files...)
-		if err := g.netBoot(m, doc); err != nil {
+		if err := boot.Add(m, doc); err != nil {
 			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
 		}
 	}
 	if err := g.addServedPrograms(); err != nil {
 		return fmt.Errorf("the program to be served: %w", err)
 	}
-	return g.netTree()
+	served, err := boot.Files()
+	if err != nil {
+		return fmt.Errorf("the files of the network boot: %w", err)
+	}
+	for _, f := range served {
+		g.add(path.Join(layout.PXE, f.Name), f.Data)
+	}
+	return nil
 }
 
 // encoded is what came of one machine.
@@ -80,7 +91,7 @@ func (g *generator) encode() ([]encoded, error) {
 }
 
 func (g *generator) encodeOne(m plan.Machine) (e encoded) {
-	if e.doc, e.err = render.Encode(m.Profile.Format.V, butaneOf(m), m.Config); e.err == nil {
+	if e.doc, e.err = encodeAs(m, m.Config); e.err == nil {
 		e.files, e.err = g.filesOf(m, e.doc)
 	}
 	return e
@@ -96,11 +107,11 @@ func (g *generator) filesOf(m plan.Machine, doc render.Document) ([]outdir.File,
 		add(f.Name, f.Data)
 	}
 	if m.Profile.Format.V == render.CloudInit && !m.Config.Pool {
-		iso, err := g.seed(m, doc)
+		seed, err := g.seed(m, doc)
 		if err != nil {
 			return nil, fmt.Errorf("the seed: %w", err)
 		}
-		add(layout.Seed, iso...)
+		add(layout.Seed, seed...)
 	}
 	for _, f := range m.Config.Files {
 		add(layout.Embedded(f.Path), f.Contents)
@@ -113,8 +124,10 @@ func (g *generator) filesOf(m plan.Machine, doc render.Document) ([]outdir.File,
 	return all, nil
 }
 
-func butaneOf(m plan.Machine) render.Butane {
-	return render.Butane{Variant: m.Profile.Butane.Variant.V, Version: m.Profile.Butane.Version.V}
+// encodeAs makes the document of a configuration in the format of a machine's profile.
+func encodeAs(m plan.Machine, cfg node.Config) (render.Document, error) {
+	butane := render.Butane{Variant: m.Profile.Butane.Variant.V, Version: m.Profile.Butane.Version.V}
+	return render.Encode(m.Profile.Format.V, butane, cfg)
 }
 
 func (g *generator) add(name string, pieces ...[]byte) {
@@ -135,18 +148,18 @@ func (g *generator) blame(err error) bool {
 
 // seed is the NoCloud medium of a node that boots with cloud-init.
 func (g *generator) seed(m plan.Machine, doc render.Document) ([][]byte, error) {
-	var files []media.File
+	var files []iso.File
 	for _, f := range doc.Files {
-		files = append(files, media.File{Name: f.Name, Mode: 0o600, Data: f.Data})
+		files = append(files, iso.File{Name: f.Name, Mode: 0o600, Data: f.Data})
 	}
 	if m.Target.IsControlPlane() && g.Cluster.Spec.Rendezvous.Delivery.V == "media" && !g.Cluster.Spec.Kubernetes.DryRun.V {
 		program, err := g.program(m.Target.Architecture.V)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, media.File{Name: plan.MediumProgram(m.Target.Architecture.V), Mode: 0o644, Data: program.Gzip})
+		files = append(files, iso.File{Name: plan.MediumProgram(m.Target.Architecture.V), Mode: 0o644, Data: program.Gzip})
 	}
-	return media.ISO("cidata", files)
+	return iso.Image("cidata", files)
 }
 
 // checkSize refuses a document that the machine's platform would refuse.

@@ -12,7 +12,6 @@ import (
 
 	"muster/internal/decode"
 	"muster/internal/kube"
-	"muster/internal/media"
 	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/plan"
@@ -96,8 +95,6 @@ type generator struct {
 	// programs are the builds of the rendezvous by architecture, as far as they were asked for.
 	programs  map[string]node.Program
 	measuring sync.Mutex
-	// pxe gathers what is served for a network boot.
-	pxe media.PXE
 }
 
 // profiles reads every profile that a target names. A profile that cannot be found or read is a problem at the line that
@@ -160,7 +157,7 @@ func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
 	for name, p := range loaded {
 		f := spec.ProfileFacts{
 			Format: p.Format.V, Runtime: p.Runtime.V, PackageManager: p.Packages.Manager.V, FirewallManager: p.Firewall.Manager.V,
-			ScriptsDir: p.Paths.Scripts.V, ReadOnly: texts(p.Paths.ReadOnly), Groups: texts(p.Groups), DefaultVersion: p.Kubernetes.Default.V,
+			ScriptsDir: p.Paths.Scripts.V, ReadOnly: decode.Strings(p.Paths.ReadOnly), Groups: decode.Strings(p.Groups), DefaultVersion: p.Kubernetes.Default.V,
 			MinMinor: kube.MinorOf(p.Kubernetes.Min.V), MaxMinor: kube.MinorOf(p.Kubernetes.Max.V),
 		}
 		for _, e := range p.Binaries.Entries {

@@ -1,10 +1,11 @@
-// Package media packs finished documents into what a machine boots from.
+// Package iso writes ISO 9660 images, which carry finished documents to a
+// machine.
 //
-// It owns the byte formats of boot media and nothing else: it takes names,
-// modes and bytes, and returns bytes. It must not know the cluster spec or a
-// node's configuration, open a file, read the clock or use randomness, so that
-// the same input gives the same medium on every machine and on every day.
-package media
+// It owns that format and nothing else: it takes names, modes and bytes, and
+// returns bytes. It must not know the cluster spec or a node's configuration,
+// open a file, read the clock or use randomness, so that the same input gives
+// the same image on every machine and on every day.
+package iso
 
 import (
 	"encoding/binary"
@@ -62,7 +63,7 @@ var (
 	noDate = "0000000000000000\x00"
 )
 
-// ISO returns an ISO 9660 image that holds files, byte for byte the same for
+// Image returns an ISO 9660 image that holds files, byte for byte the same for
 // the same arguments whatever the order of files.
 //
 // The names are exact in both trees that a reader may choose: Rock Ridge
@@ -76,7 +77,7 @@ var (
 //
 // A file that cannot be recorded exactly is an error that names the file; all
 // such files are reported together (errors.Join).
-func ISO(volumeID string, files []File) ([][]byte, error) {
+func Image(volumeID string, files []File) ([][]byte, error) {
 	if err := checkVolumeID(volumeID); err != nil {
 		return nil, err
 	}
@@ -84,25 +85,25 @@ func ISO(volumeID string, files []File) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	img := isoImage{
+	img := image{
 		volumeID: volumeID,
-		trees:    []*isoTree{newPrimaryTree(root), newJolietTree(root)},
+		trees:    []*tree{newPrimaryTree(root), newJolietTree(root)},
 		files:    root.allFiles(nil),
 	}
 	img.layOut()
 	return img.encode(), nil
 }
 
-// isoImage is an image in the making: its trees, and the files both refer to.
-type isoImage struct {
+// image is an image in the making: its trees, and the files both refer to.
+type image struct {
 	volumeID string
-	trees    []*isoTree // primary, then Joliet, as their descriptors follow
-	files    []*isoNode
+	trees    []*tree // primary, then Joliet, as their descriptors follow
+	files    []*node
 	sectors  uint32 // length of the whole image, known after layOut
 }
 
 // layOut gives every part of the image its place: path tables, folders, files.
-func (img *isoImage) layOut() {
+func (img *image) layOut() {
 	next := uint32(systemArea + descriptorCount)
 	take := func(size int) uint32 {
 		at := next
@@ -137,7 +138,7 @@ var zeros [systemArea * sectorSize]byte
 
 // encode returns the system area, everything that describes the files at the place
 // that layOut gave it, and the files, which come last.
-func (img *isoImage) encode() [][]byte {
+func (img *image) encode() [][]byte {
 	var pieces, contents [][]byte
 	first := img.sectors // that a file is in
 	for _, n := range img.files {
@@ -155,7 +156,7 @@ func (img *isoImage) encode() [][]byte {
 }
 
 // describe returns everything between the system area and a sector.
-func (img *isoImage) describe(end int) []byte {
+func (img *image) describe(end int) []byte {
 	out := make([]byte, (end-systemArea)*sectorSize)
 	put := func(sector uint32, data []byte) {
 		copy(out[(int(sector)-systemArea)*sectorSize:], data)
@@ -186,7 +187,7 @@ func descriptorHead(kind byte) []byte {
 
 // descriptor returns the tree's volume descriptor (ECMA-119 §8.4 and §8.5).
 // Fields that are not set stay "not specified": text is all spaces then.
-func (t *isoTree) descriptor(volumeID string, sectors uint32) []byte {
+func (t *tree) descriptor(volumeID string, sectors uint32) []byte {
 	d := descriptorHead(t.kind)
 	text := func(offset, width int, s string) { copy(d[offset:], t.text(s, width)) }
 

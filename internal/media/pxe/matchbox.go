@@ -1,4 +1,4 @@
-package media
+package pxe
 
 import (
 	"bytes"
@@ -31,11 +31,11 @@ type (
 
 // byMatchbox reports whether matchbox can serve a machine: not one of a pool, which no selector finds, not one without an
 // Ignition document, since matchbox serves no seed of cloud-init, and none below a path, where matchbox serves nothing.
-func (p PXE) byMatchbox(m NetBoot) bool { return !m.Pool && m.Ignition != "" && p.url().Path == "" }
+func (t Tree) byMatchbox(m Machine) bool { return !m.Pool && m.Ignition != "" && t.url().Path == "" }
 
 // matchbox returns a machine's part of matchbox's data folder.
-func (p PXE) matchbox(m NetBoot) ([]File, error) {
-	if !p.byMatchbox(m) {
+func (t Tree) matchbox(m Machine) ([]File, error) {
+	if !t.byMatchbox(m) {
 		return nil, nil
 	}
 	at := slices.IndexFunc(m.Documents, func(d File) bool { return d.Name == m.Ignition })

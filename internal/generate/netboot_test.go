@@ -290,7 +290,7 @@ func TestNetInstallers(t *testing.T) {
 	installed := func(root, node string, names ...string) {
 		t.Helper()
 		for _, name := range names {
-			got, err := os.ReadFile(filepath.Join(root, installFolder, name))
+			got, err := os.ReadFile(filepath.Join(root, "/etc/muster/install", name))
 			if err != nil {
 				t.Error(err)
 			} else if !bytes.Equal(got, tree["nodes/"+node+"/"+name]) {

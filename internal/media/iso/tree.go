@@ -1,4 +1,4 @@
-package media
+package iso
 
 import (
 	"bytes"
@@ -17,86 +17,84 @@ const (
 	// maxRecord is the longest directory record in bytes: the length is one
 	// byte, and records have an even one.
 	maxRecord = 254
-	// recordHeadSize is a directory record before its identifier.
-	recordHeadSize = 33
 	// flagDirectory marks the record of a folder (ECMA-119 §9.1.6).
 	flagDirectory = 2
 )
 
-// isoTree is one of the two hierarchies of an image. Both list the same files;
+// tree is one of the two hierarchies of an image. Both list the same files;
 // they differ in the names and in what stands beside them.
-type isoTree struct {
+type tree struct {
 	kind      byte   // of the volume descriptor
 	escapes   string // the character set, for a supplementary descriptor
 	version   string // ends the identifier of every file
 	rockRidge bool
 	text      func(s string, width int) []byte
 
-	folders               []*isoFolder // in the order of the path table, the root first
-	tableSize             int          // bytes
-	littleTable, bigTable uint32       // first sectors of the path tables
+	folders               []*folder // in the order of the path table, the root first
+	tableSize             int       // bytes
+	littleTable, bigTable uint32    // first sectors of the path tables
 }
 
-// isoFolder is a folder in one tree.
-type isoFolder struct {
-	node    *isoNode
+// folder is a folder in one tree.
+type folder struct {
+	node    *node
 	id      []byte
-	number  uint16     // place in the path table, from 1
-	parent  *isoFolder // the root is its own parent
-	entries []isoEntry // in the order of their identifiers
+	number  uint16  // place in the path table, from 1
+	parent  *folder // the root is its own parent
+	entries []entry // in the order of their identifiers
 
 	sector       uint32 // first sector of the records
 	size         uint32 // of the records, in bytes, whole sectors
 	continuation uint32 // first sector of what did not fit into the records
 }
 
-// isoEntry is a file or a folder as its parent's records list it.
-type isoEntry struct {
-	node   *isoNode
+// entry is a file or a folder as its parent's records list it.
+type entry struct {
+	node   *node
 	id     []byte
-	folder *isoFolder // nil for a file
+	folder *folder // nil for a file
 }
 
-// isoExtent is where a record points.
-type isoExtent struct {
+// extent is where a record points.
+type extent struct {
 	sector, size uint32 // size in bytes
 	folder       bool
 }
 
 // newPrimaryTree returns the ISO 9660 tree, with Rock Ridge beside its names.
-func newPrimaryTree(root *isoNode) *isoTree {
-	t := &isoTree{kind: descriptorPrimary, version: ";1", rockRidge: true, text: asciiText}
+func newPrimaryTree(root *node) *tree {
+	t := &tree{kind: descriptorPrimary, version: ";1", rockRidge: true, text: asciiText}
 	t.addFolders(root, primaryIDs)
 	return t
 }
 
 // newJolietTree returns the Joliet tree: UCS-2 level 3, and no version number
 // behind the names, which some readers would show as a part of them.
-func newJolietTree(root *isoNode) *isoTree {
-	t := &isoTree{kind: descriptorSupplementary, escapes: "%/E", text: jolietText}
+func newJolietTree(root *node) *tree {
+	t := &tree{kind: descriptorSupplementary, escapes: "%/E", text: jolietText}
 	t.addFolders(root, jolietIDs)
 	return t
 }
 
 // addFolders fills t.folders level by level, each level by parent and then by
 // identifier: the order that ECMA-119 §6.9.1 wants in a path table.
-func (t *isoTree) addFolders(root *isoNode, ids func([]*isoNode) [][]byte) {
-	top := &isoFolder{node: root, id: selfID, number: 1}
+func (t *tree) addFolders(root *node, ids func([]*node) [][]byte) {
+	top := &folder{node: root, id: selfID, number: 1}
 	top.parent = top
-	t.folders = []*isoFolder{top}
+	t.folders = []*folder{top}
 	for i := 0; i < len(t.folders); i++ {
 		f := t.folders[i]
 		children := f.node.sorted()
 		for j, id := range ids(children) {
-			f.entries = append(f.entries, isoEntry{node: children[j], id: id})
+			f.entries = append(f.entries, entry{node: children[j], id: id})
 		}
 		// Without the version, plain byte order is that of ECMA-119 §9.3: what
 		// separates and pads sorts before everything that a name may have.
-		slices.SortFunc(f.entries, func(a, b isoEntry) int { return bytes.Compare(a.id, b.id) })
+		slices.SortFunc(f.entries, func(a, b entry) int { return bytes.Compare(a.id, b.id) })
 		for j := range f.entries {
 			e := &f.entries[j]
 			if e.node.mode.IsDir() {
-				e.folder = &isoFolder{node: e.node, id: e.id, number: uint16(len(t.folders) + 1), parent: f}
+				e.folder = &folder{node: e.node, id: e.id, number: uint16(len(t.folders) + 1), parent: f}
 				t.folders = append(t.folders, e.folder)
 			}
 		}
@@ -104,7 +102,7 @@ func (t *isoTree) addFolders(root *isoNode, ids func([]*isoNode) [][]byte) {
 }
 
 // pathTable returns the list of all folders (ECMA-119 §9.4) in one byte order.
-func (t *isoTree) pathTable(order binary.AppendByteOrder) []byte {
+func (t *tree) pathTable(order binary.AppendByteOrder) []byte {
 	var table []byte
 	for _, f := range t.folders {
 		table = append(table, byte(len(f.id)), 0)
@@ -120,48 +118,48 @@ func (t *isoTree) pathTable(order binary.AppendByteOrder) []byte {
 
 // encodeFolder returns the directory records of f, whole sectors, and the
 // continuation area that their CE entries point into.
-func (t *isoTree) encodeFolder(f *isoFolder) (records, continuation []byte) {
-	put := func(id []byte, extent isoExtent, fields [][]byte) {
-		inline, rest := fitFields(fields, maxRecord-len(directoryRecord(id, extent, nil)))
+func (t *tree) encodeFolder(f *folder) (records, continuation []byte) {
+	put := func(id []byte, where extent, fields [][]byte) {
+		inline, rest := fitFields(fields, maxRecord-len(directoryRecord(id, where, nil)))
 		if len(rest) > 0 {
 			continuation = fillSector(continuation, len(rest))
 			at := len(continuation)
 			inline = append(inline, fieldCE(f.continuation+uint32(at/sectorSize), at%sectorSize, len(rest))...)
 			continuation = append(continuation, rest...)
 		}
-		record := directoryRecord(id, extent, inline)
+		record := directoryRecord(id, where, inline)
 		records = append(fillSector(records, len(record)), record...)
 	}
 
 	put(selfID, f.extent(), t.dotFields(f.node, f.parent == f))
 	put(parentID, f.parent.extent(), t.dotFields(f.parent.node, false))
 	for _, e := range f.entries {
-		id, extent := e.id, isoExtent{sector: e.node.sector, size: uint32(len(e.node.data))}
+		id, where := e.id, extent{sector: e.node.sector, size: uint32(len(e.node.data))}
 		if e.folder != nil {
-			extent = e.folder.extent()
+			where = e.folder.extent()
 		} else {
 			id = append(slices.Clone(id), t.version...)
 		}
-		put(id, extent, t.entryFields(e.node))
+		put(id, where, t.entryFields(e.node))
 	}
 	return fillSector(records, sectorSize), continuation
 }
 
-// extent returns where the records of f stand.
-func (f *isoFolder) extent() isoExtent {
-	return isoExtent{sector: f.sector, size: f.size, folder: true}
+// extent returns where the records of f are.
+func (f *folder) extent() extent {
+	return extent{sector: f.sector, size: f.size, folder: true}
 }
 
 // directoryRecord returns one record (ECMA-119 §9.1) with the bytes of its
 // system use area. Its length is even.
-func directoryRecord(id []byte, extent isoExtent, systemUse []byte) []byte {
+func directoryRecord(id []byte, where extent, systemUse []byte) []byte {
 	var flags byte
-	if extent.folder {
+	if where.folder {
 		flags = flagDirectory
 	}
 	r := make([]byte, 2, maxRecord) // length, filled in below; no extended attributes
-	r = append(r, bothEndian32(extent.sector)...)
-	r = append(r, bothEndian32(extent.size)...)
+	r = append(r, bothEndian32(where.sector)...)
+	r = append(r, bothEndian32(where.size)...)
 	r = append(r, recordDate...)
 	r = append(r, flags, 0, 0) // not interleaved
 	r = append(r, bothEndian16(1)...)

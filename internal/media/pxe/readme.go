@@ -1,4 +1,4 @@
-package media
+package pxe
 
 import (
 	"bytes"
@@ -12,32 +12,32 @@ import (
 )
 
 // readme is README.txt: what people have to add to the tree, and how it is served.
-func (p PXE) readme() []byte {
+func (t Tree) readme() []byte {
 	var out bytes.Buffer
 	say := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
 	say("What is in this folder boots machines over the network when it is served, as it is, at")
-	say("%s.", p.BaseURL)
+	say("%s.", t.BaseURL)
 	say("")
 	say("THE DOCUMENTS HERE ARE SECRETS. They hold what a machine needs to join the cluster, a control")
 	say("plane's also its keys, and whoever reaches the server reads them: nothing asks for a password, and")
 	say("over http nothing is encrypted. Serve them on a provisioning network that only these machines and")
 	say("their operators reach, and stop the server when all machines have joined.")
 	say("")
-	p.sayAssets(say)
-	p.sayServer(say)
-	p.sayDHCP(say)
-	p.sayMatchbox(say)
-	p.sayMachines(say)
+	t.sayAssets(say)
+	t.sayServer(say)
+	t.sayDHCP(say)
+	t.sayMatchbox(say)
+	t.sayMachines(say)
 	return out.Bytes()
 }
 
 type sayFunc = func(format string, args ...any)
 
-func (p PXE) sayAssets(say sayFunc) {
+func (t Tree) sayAssets(say sayFunc) {
 	say("1. Put these files here; muster keeps them when it writes this folder anew:")
 	say("")
 	source := ""
-	for _, a := range p.Assets {
+	for _, a := range t.Assets {
 		if a.Source != source {
 			source = a.Source
 			for line := range strings.Lines(strings.TrimSpace(source)) {
@@ -49,8 +49,8 @@ func (p PXE) sayAssets(say sayFunc) {
 	say("")
 }
 
-func (p PXE) sayServer(say sayFunc) {
-	u := p.url()
+func (t Tree) sayServer(say sayFunc) {
+	u := t.url()
 	say("2. Serve the folder, as the user who ran gen (the files are readable by nobody else). From the")
 	say("   folder that holds out/, with the path written out: gen exchanges out/ as a whole, and a server")
 	say("   that was started inside it goes on serving the old one. (out/ is the folder that gen wrote.)")
@@ -81,8 +81,8 @@ func (p PXE) sayServer(say sayFunc) {
 }
 
 // url is the base URL in its parts; check has seen that it has them.
-func (p PXE) url() *url.URL {
-	u, err := url.Parse(p.BaseURL)
+func (t Tree) url() *url.URL {
+	u, err := url.Parse(t.BaseURL)
 	if err != nil {
 		return &url.URL{}
 	}
@@ -102,7 +102,7 @@ func portOf(u *url.URL) string {
 	}
 }
 
-func (p PXE) sayDHCP(say sayFunc) {
+func (t Tree) sayDHCP(say sayFunc) {
 	say("3. Point the machines at it. With dnsmasq, for firmware without iPXE, from Debian's package ipxe:")
 	say("")
 	say("   enable-tftp")
@@ -111,15 +111,15 @@ func (p PXE) sayDHCP(say sayFunc) {
 	say("   dhcp-match=set:efi,option:client-arch,7")
 	say("   dhcp-boot=tag:!ipxe,tag:!efi,undionly.kpxe")
 	say("   dhcp-boot=tag:!ipxe,tag:efi,ipxe.efi")
-	say("   dhcp-boot=tag:ipxe,%s/boot.ipxe", p.BaseURL)
+	say("   dhcp-boot=tag:ipxe,%s/boot.ipxe", t.BaseURL)
 	say("")
-	for _, m := range p.Machines {
+	for _, m := range t.Machines {
 		if m.Pool {
-			say("   The machines of pool %s get %s/pool-%s.ipxe instead.", m.Name, p.BaseURL, m.Name)
+			say("   The machines of pool %s get %s/pool-%s.ipxe instead.", m.Name, t.BaseURL, m.Name)
 		}
 	}
 	say("   Where no other server gives out addresses dnsmasq also needs interface= and dhcp-range=.")
-	p.sayLeases(say)
+	t.sayLeases(say)
 	say("   Only iPXE may be given these URLs. Firmware without it cannot load them, and Debian's installer takes")
 	say("   a URL in the DHCP server's answer for the place of its own answers.")
 	say("")
@@ -128,8 +128,8 @@ func (p PXE) sayDHCP(say sayFunc) {
 	say("")
 }
 
-func (p PXE) sayLeases(say sayFunc) {
-	leased := slices.DeleteFunc(slices.Clone(p.Machines), func(m NetBoot) bool { return m.Lease == "" })
+func (t Tree) sayLeases(say sayFunc) {
+	leased := slices.DeleteFunc(slices.Clone(t.Machines), func(m Machine) bool { return m.Lease == "" })
 	if len(leased) == 0 {
 		return
 	}
@@ -141,21 +141,21 @@ func (p PXE) sayLeases(say sayFunc) {
 	say("")
 }
 
-func (p PXE) sayMatchbox(say sayFunc) {
-	if !slices.ContainsFunc(p.Machines, p.byMatchbox) {
+func (t Tree) sayMatchbox(say sayFunc) {
+	if !slices.ContainsFunc(t.Machines, t.byMatchbox) {
 		return
 	}
 	say("   matchbox (0.11 or later) can take the server's place for the nodes that boot with Ignition. It has")
-	say("   to listen where the base URL points; the machines get its own %s/boot.ipxe.", p.origin())
+	say("   to listen where the base URL points; the machines get its own %s/boot.ipxe.", t.origin())
 	say("")
-	say("   matchbox -address=%s -data-path=$PWD/out/pxe/matchbox -assets-path=$PWD/out/pxe/assets", listenAt(p.url()))
+	say("   matchbox -address=%s -data-path=$PWD/out/pxe/matchbox -assets-path=$PWD/out/pxe/assets", listenAt(t.url()))
 	say("")
 }
 
-func (p PXE) sayMachines(say sayFunc) {
+func (t Tree) sayMachines(say sayFunc) {
 	say("What is served to whom:")
 	say("")
-	for _, m := range p.Machines {
+	for _, m := range t.Machines {
 		script := "mac/" + hexhyp(m.MAC) + ".ipxe"
 		if m.Pool {
 			script = "pool-" + m.Name + ".ipxe"

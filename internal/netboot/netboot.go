@@ -1,4 +1,7 @@
-package generate
+// Package netboot decides what machines boot over the network and what is served to them: it puts the values of a machine
+// into the texts of its profile's pxe block, and makes the documents of a system that installs another. The files that come
+// of it are those of package pxe. It writes nothing.
+package netboot
 
 import (
 	"errors"
@@ -11,10 +14,10 @@ import (
 	"strings"
 
 	"muster/internal/decode"
-	"muster/internal/layout"
-	"muster/internal/media"
+	"muster/internal/media/pxe"
 	"muster/internal/node"
 	"muster/internal/plan"
+	"muster/internal/problem"
 	"muster/internal/render"
 	"muster/profiles"
 )
@@ -22,31 +25,45 @@ import (
 // installFolder is where a system that installs another finds the documents of the machine to be.
 const installFolder = "/etc/muster/install"
 
-// netBoot adds what a machine boots over the network, when the spec asks for that.
-func (g *generator) netBoot(m plan.Machine, doc render.Document) error {
-	base := g.Cluster.Spec.PXE.BaseURL
-	if !base.Set {
+// Plan gathers what is served, machine by machine. What is wrong goes to the problems, at the lines of the spec.
+type Plan struct {
+	base     decode.Value[string]
+	encode   Encode
+	problems *problem.List
+	tree     pxe.Tree
+}
+
+// Encode makes the document of a configuration in the format of a machine's profile.
+type Encode func(plan.Machine, node.Config) (render.Document, error)
+
+// New is a plan for what is served at a base URL. Nothing is where the spec has none.
+func New(base decode.Value[string], encode Encode, problems *problem.List) *Plan {
+	return &Plan{base: base, encode: encode, problems: problems, tree: pxe.Tree{BaseURL: base.V}}
+}
+
+// Add adds what a machine boots over the network, when the spec asks for that; doc is the machine's own document.
+func (p *Plan) Add(m plan.Machine, doc render.Document) error {
+	if !p.base.Set {
 		return nil
 	}
-	g.pxe.BaseURL = base.V
-	if err := media.CheckBaseURL(base.V); err != nil {
-		g.problems.Errorf(base.At, "", "%v", err)
+	if err := pxe.CheckBaseURL(p.base.V); err != nil {
+		p.problems.Errorf(p.base.At, "", "%v", err)
 		return nil
 	}
 	if m.Target.Node != nil && !m.Target.Node.MAC.Set {
-		g.problems.Noticef(m.Config.At, "%s has no mac, so no PXE script finds it, and its document is not served", m.Config.Name)
+		p.problems.Noticef(m.Config.At, "%s has no mac, so no PXE script finds it, and its document is not served", m.Config.Name)
 		return nil
 	}
-	way, ok := g.netWay(m)
+	way, ok := p.way(m)
 	if !ok {
 		return nil
 	}
 	if architecture := m.Target.Architecture; architecture.V != "amd64" {
-		g.problems.Noticef(architecture.At.Or(m.Config.At), "%s is %s: serve builds for it under the names of the profile's assets, and give its firmware an iPXE for it; "+
+		p.problems.Noticef(architecture.At.Or(m.Config.At), "%s is %s: serve builds for it under the names of the profile's assets, and give its firmware an iPXE for it; "+
 			"the sources and DHCP options in the README of the tree are those of amd64", m.Config.Name, architecture.V)
 	}
-	g.checkNetwork(m, doc)
-	w := netWords{generator: g, machine: m}
+	p.checkNetwork(m, doc)
+	w := words{Plan: p, machine: m}
 	served := doc
 	if installs(m) {
 		var err error
@@ -56,17 +73,17 @@ func (g *generator) netBoot(m plan.Machine, doc render.Document) error {
 	}
 	boot := w.boot(way, served)
 	for _, err := range boot.Problems() {
-		g.problems.Errorf(m.Config.At, "", "%s cannot boot over the network: %v", m.Config.Name, err)
+		p.problems.Errorf(m.Config.At, "", "%s cannot boot over the network: %v", m.Config.Name, err)
 	}
-	g.pxe.Machines = append(g.pxe.Machines, boot)
-	g.netAssets(way)
+	p.tree.Machines = append(p.tree.Machines, boot)
+	p.addAssets(way)
 	return nil
 }
 
 // boot is what the machine boots and is served.
-func (w netWords) boot(way profiles.NetBoot, served render.Document) media.NetBoot {
+func (w words) boot(way profiles.NetBoot, served render.Document) pxe.Machine {
 	c := w.machine.Config
-	b := media.NetBoot{Name: c.Name, Pool: c.Pool, Kernel: way.Kernel.V, Initrds: texts(way.Initrds)}
+	b := pxe.Machine{Name: c.Name, Pool: c.Pool, Kernel: way.Kernel.V, Initrds: decode.Strings(way.Initrds)}
 	if n := w.machine.Target.Node; n != nil {
 		b.MAC = n.MAC.V
 		if _, static := w.machine.Target.StaticAddress(); !static {
@@ -76,15 +93,15 @@ func (w netWords) boot(way profiles.NetBoot, served render.Document) media.NetBo
 	b.Documents, b.Ignition = documentsOf(served)
 	hostname := c.Hostname
 	if c.Pool {
-		hostname = c.Name + "-" + media.OwnMAC
+		hostname = c.Name + "-" + pxe.OwnMAC
 		if longest := 63 - len("-52-54-00-12-34-56"); len(c.Name) > longest {
 			w.problems.Errorf(c.At, fmt.Sprintf("give the pool a name of %d letters at most", longest), "the name of pool %s and a MAC address are too long for a host name", c.Name)
 		}
 	}
-	config := w.pxe.DocumentsURL(b.Pool, b.Name) + "/" + b.Ignition
+	config := w.tree.DocumentsURL(b.Pool, b.Name) + "/" + b.Ignition
 	for _, arg := range way.Args.Items {
 		b.Args = append(b.Args, w.fill("args", arg.V, "{instance}", w.instance(), "{hostname}", hostname, "{config}", config))
-		b.MatchboxArgs = append(b.MatchboxArgs, w.fill("args", arg.V, "{instance}", w.instance(), "{hostname}", hostname, "{config}", w.pxe.MatchboxIgnitionURL(b.MAC)))
+		b.MatchboxArgs = append(b.MatchboxArgs, w.fill("args", arg.V, "{instance}", w.instance(), "{hostname}", hostname, "{config}", w.tree.MatchboxIgnitionURL(b.MAC)))
 	}
 	return b
 }
@@ -92,19 +109,19 @@ func (w netWords) boot(way profiles.NetBoot, served render.Document) media.NetBo
 // installs reports whether the operating system is to be written to the machine's disk.
 func installs(m plan.Machine) bool { return m.Target.Node != nil && m.Target.Node.Disk.Set }
 
-// netWay chooses between the profile's two ways of booting over the network.
-func (g *generator) netWay(m plan.Machine) (profiles.NetBoot, bool) {
+// way chooses between the profile's two ways of booting over the network.
+func (p *Plan) way(m plan.Machine) (profiles.NetBoot, bool) {
 	boot, install := m.Profile.PXE.Boot, m.Profile.PXE.Install
 	profile := m.Target.Profile
 	switch {
 	case !boot.Known() && !install.Known():
-		g.problems.Errorf(profile.At.Or(m.Config.At), "name a profile that does, leave its mac out, or leave pxe out",
+		p.problems.Errorf(profile.At.Or(m.Config.At), "name a profile that does, leave its mac out, or leave pxe out",
 			"profile %s does not say how %s boots over the network", profile.V, m.Config.Name)
 	case installs(m) && !install.Known():
-		g.problems.Errorf(m.Target.Node.Disk.At, "leave disk out to run it from the network, or install it otherwise and leave its mac out",
+		p.problems.Errorf(m.Target.Node.Disk.At, "leave disk out to run it from the network, or install it otherwise and leave its mac out",
 			"profile %s installs nothing over the network", profile.V)
 	case !installs(m) && !boot.Known():
-		g.problems.Errorf(m.Config.At, "write disk: /dev/vda, or leave its mac out",
+		p.problems.Errorf(m.Config.At, "write disk: /dev/vda, or leave its mac out",
 			"profile %s only installs over the network, and %s names no disk", profile.V, m.Config.Name)
 	case installs(m):
 		return install, true
@@ -113,7 +130,7 @@ func (g *generator) netWay(m plan.Machine) (profiles.NetBoot, bool) {
 		if install.Known() && !m.Config.Pool {
 			instead = "write disk: /dev/vda, which the operating system is then installed to"
 		}
-		g.problems.Warnf(m.Config.At, instead,
+		p.problems.Warnf(m.Config.At, instead,
 			"%s runs from memory: after a reboot it has forgotten the cluster, and the rendezvous refuses a machine that has joined already", m.Config.Name)
 		return boot, true
 	}
@@ -123,72 +140,56 @@ func (g *generator) netWay(m plan.Machine) (profiles.NetBoot, bool) {
 // checkNetwork refuses a static network for a system that cloud-init sets up in memory. Its interface is in use since the
 // root file system was fetched, so cloud-init (22.4) can neither rename it nor, where it was to be renamed, go on; and it does not fetch
 // network-config with the other documents.
-func (g *generator) checkNetwork(m plan.Machine, doc render.Document) {
+func (p *Plan) checkNetwork(m plan.Machine, doc render.Document) {
 	static := slices.ContainsFunc(doc.Files, func(f render.File) bool { return f.Name == render.NetworkConfig })
 	if !static || installs(m) {
 		return
 	}
-	g.problems.Errorf(m.Target.Network.At.Or(m.Config.At), "write disk: /dev/vda, or leave network out and let the DHCP server know the address",
+	p.problems.Errorf(m.Target.Network.At.Or(m.Config.At), "write disk: /dev/vda, or leave network out and let the DHCP server know the address",
 		"%s runs from memory and keeps the network that DHCP gives it while it boots", m.Config.Name)
 }
 
-// netAssets notes what people have to serve beside our own files, each once.
-func (g *generator) netAssets(way profiles.NetBoot) {
-	for _, asset := range slices.Concat([]string{way.Kernel.V}, texts(way.Initrds), texts(way.Assets)) {
-		entry := media.Asset{Path: asset, Source: way.Source.V}
-		if !slices.ContainsFunc(g.pxe.Assets, func(a media.Asset) bool { return a.Path == asset }) {
-			g.pxe.Assets = append(g.pxe.Assets, entry)
+// addAssets notes what people have to serve beside our own files, each once.
+func (p *Plan) addAssets(way profiles.NetBoot) {
+	for _, asset := range slices.Concat([]string{way.Kernel.V}, decode.Strings(way.Initrds), decode.Strings(way.Assets)) {
+		entry := pxe.Asset{Path: asset, Source: way.Source.V}
+		if !slices.ContainsFunc(p.tree.Assets, func(a pxe.Asset) bool { return a.Path == asset }) {
+			p.tree.Assets = append(p.tree.Assets, entry)
 		}
 	}
 }
 
-// texts are the strings of a profile's list.
-func texts(l decode.List[decode.Value[string]]) []string {
-	var out []string
-	for _, item := range l.Items {
-		out = append(out, item.V)
+// Files are those of the folder that is served; none where nothing boots over the network, or something is wrong.
+func (p *Plan) Files() ([]pxe.File, error) {
+	if len(p.tree.Machines) == 0 || p.problems.Failed() {
+		return nil, nil
 	}
-	return out
-}
-
-// netTree adds the folder that is served.
-func (g *generator) netTree() error {
-	if len(g.pxe.Machines) == 0 || g.problems.Failed() {
-		return nil
-	}
-	files, err := g.pxe.Files()
-	if err != nil {
-		return fmt.Errorf("the files of the network boot: %w", err)
-	}
-	for _, f := range files {
-		g.add(path.Join(layout.PXE, f.Name), f.Data)
-	}
-	return nil
+	return p.tree.Files()
 }
 
 // documentsOf are what the machine is served, and the name of the one that Ignition asks for.
-func documentsOf(doc render.Document) (files []media.File, ignition string) {
+func documentsOf(doc render.Document) (files []pxe.File, ignition string) {
 	for _, f := range doc.Files {
-		files = append(files, media.File{Name: f.Name, Data: f.Data})
+		files = append(files, pxe.File{Name: f.Name, Data: f.Data})
 		if f.Name == render.IgnitionConfig {
 			ignition = f.Name
 		}
 	}
 	if ignition == "" {
 		// cloud-init asks for it, and may wait where a server does not simply answer that there is none.
-		files = append(files, media.File{Name: "vendor-data"})
+		files = append(files, pxe.File{Name: "vendor-data"})
 	}
 	return files, ignition
 }
 
-// netWords puts a machine's values into the texts of its profile.
-type netWords struct {
-	*generator
+// words puts a machine's values into the texts of its profile.
+type words struct {
+	*Plan
 	machine plan.Machine
 }
 
 // instance is cloud-init's instance-id of the system that boots over the network.
-func (w netWords) instance() string {
+func (w words) instance() string {
 	if installs(w.machine) {
 		return w.machine.Config.InstanceID + ".install"
 	}
@@ -199,13 +200,13 @@ func (w netWords) instance() string {
 var unfilled = regexp.MustCompile(`(?:^|[^$])(\{[a-z]+\})`)
 
 // fill replaces the words of profiles.PXE. One that means nothing for the machine is refused.
-func (w netWords) fill(field, text string, more ...string) string {
+func (w words) fill(field, text string, more ...string) string {
 	c := w.machine.Config
-	words := []string{"{assets}", w.pxe.AssetsURL(), "{documents}", w.pxe.DocumentsURL(c.Pool, c.Name)}
+	pairs := []string{"{assets}", w.tree.AssetsURL(), "{documents}", w.tree.DocumentsURL(c.Pool, c.Name)}
 	if installs(w.machine) {
-		words = append(words, "{disk}", w.machine.Target.Node.Disk.V)
+		pairs = append(pairs, "{disk}", w.machine.Target.Node.Disk.V)
 	}
-	out := strings.NewReplacer(append(words, more...)...).Replace(text)
+	out := strings.NewReplacer(append(pairs, more...)...).Replace(text)
 	if left := unfilled.FindStringSubmatch(out); left != nil {
 		w.problems.Errorf(w.machine.Target.Profile.At.Or(c.At), "see the profile's pxe block",
 			"profile %s: pxe: %s: %s means nothing for %s", w.machine.Target.Profile.V, field, left[1], c.Name)
@@ -214,7 +215,7 @@ func (w netWords) fill(field, text string, more ...string) string {
 }
 
 // installer encodes the system that installs another: what the profile says, and the documents of the machine to be.
-func (w netWords) installer(way profiles.NetBoot, doc render.Document) (render.Document, error) {
+func (w words) installer(way profiles.NetBoot, doc render.Document) (render.Document, error) {
 	m := w.machine
 	if len(way.Units.Items) == 0 {
 		w.problems.Errorf(m.Target.Profile.At.Or(m.Config.At), "add the unit that installs the system",
@@ -239,19 +240,19 @@ func (w netWords) installer(way profiles.NetBoot, doc render.Document) (render.D
 		}
 		cfg.Units = append(cfg.Units, unit)
 	}
-	out, err := render.Encode(m.Profile.Format.V, butaneOf(m), cfg)
+	out, err := w.encode(m, cfg)
 	var refused *render.Refused
 	if !errors.As(err, &refused) {
 		return out, err
 	}
-	for _, p := range refused.Problems {
-		w.problems.Errorf(m.Target.Profile.At.Or(m.Config.At), p.Instead, "profile %s: pxe.install: %s", m.Target.Profile.V, p.Message)
+	for _, r := range refused.Problems {
+		w.problems.Errorf(m.Target.Profile.At.Or(m.Config.At), r.Instead, "profile %s: pxe.install: %s", m.Target.Profile.V, r.Message)
 	}
 	return render.Document{}, nil
 }
 
 // mode reads the mode of a file of the profile, which is 0644 where it says nothing.
-func (w netWords) mode(f profiles.File) fs.FileMode {
+func (w words) mode(f profiles.File) fs.FileMode {
 	if !f.Mode.Set {
 		return 0o644
 	}

@@ -1,4 +1,4 @@
-package media
+package pxe
 
 import "strings"
 
@@ -6,11 +6,11 @@ import "strings"
 // or starts the server, need not walk to it. The keys and times are those of the prompts below.
 
 // finder is boot.ipxe. It goes by every interface, since firmware may have booted from another one than the spec names.
-func (p PXE) finder() []byte {
+func (t Tree) finder() []byte {
 	return lines(
 		"#!ipxe",
 		"# Written by muster. Finds a machine's script by the MAC addresses of its interfaces.",
-		"set base "+p.BaseURL,
+		"set base "+t.BaseURL,
 		":start",
 		// Loaded over the network, iPXE has an address; started from a disk, it has none yet.
 		"isset ${ip} || dhcp || goto unknown",
@@ -33,7 +33,7 @@ func (p PXE) finder() []byte {
 }
 
 // script boots one machine.
-func (p PXE) script(m NetBoot) []byte {
+func (t Tree) script(m Machine) []byte {
 	kind := "node "
 	if m.Pool {
 		kind = "pool "
@@ -45,10 +45,10 @@ func (p PXE) script(m NetBoot) []byte {
 		"echo muster: " + kind + m.Name + " boots " + m.Kernel,
 		// What an earlier try fetched would be handed to the kernel as well.
 		"imgfree",
-		"kernel " + p.AssetsURL() + "/" + m.Kernel + " " + strings.Join(m.commandLine(m.Args), " ") + " || goto failed",
+		"kernel " + t.AssetsURL() + "/" + m.Kernel + " " + strings.Join(m.commandLine(m.Args), " ") + " || goto failed",
 	}
 	for _, initrd := range m.Initrds {
-		out = append(out, "initrd "+p.AssetsURL()+"/"+initrd+" || goto failed")
+		out = append(out, "initrd "+t.AssetsURL()+"/"+initrd+" || goto failed")
 	}
 	return lines(append(out,
 		"boot || goto failed",

@@ -1,4 +1,7 @@
-package media
+// Package pxe makes the tree that boots machines over the network when it is served: iPXE scripts, the machines' documents,
+// matchbox's data folder and a README for people. It takes names and bytes and returns bytes, and must not know the cluster
+// spec or a node's configuration.
+package pxe
 
 import (
 	"errors"
@@ -11,8 +14,15 @@ import (
 	"muster/internal/layout"
 )
 
-// NetBoot is what one machine, or each machine of a pool, boots over the network.
-type NetBoot struct {
+// File is one file of the tree.
+type File struct {
+	// Name is the slash-separated path below the folder that is served.
+	Name string
+	Data []byte
+}
+
+// Machine is what one machine, or each machine of a pool, boots over the network.
+type Machine struct {
 	// Name is the machine's or the pool's name, a DNS-1123 name.
 	Name string
 	// Pool is true when any number of machines boot the same. They are found by a script of their own, not by a MAC.
@@ -41,34 +51,34 @@ type Asset struct {
 	Source string
 }
 
-// PXE is everything that is served for a network boot.
-type PXE struct {
+// Tree is everything that is served for a network boot.
+type Tree struct {
 	// BaseURL is where the tree is served, as it is: http or https, without a slash at the end.
 	BaseURL string
 	// Machines are in the order of the spec, unique by kind and name and by MAC.
-	Machines []NetBoot
+	Machines []Machine
 	// Assets are what people have to put into the tree.
 	Assets []Asset
 }
 
 // AssetsURL is the folder of kernels, initrds and images: the same for a plain HTTP server and for matchbox, which serves
 // its own assets under this name.
-func (p PXE) AssetsURL() string { return p.BaseURL + "/assets" }
+func (t Tree) AssetsURL() string { return t.BaseURL + "/assets" }
 
 // DocumentsURL is the folder of a machine's or a pool's documents, without a slash at the end.
-func (p PXE) DocumentsURL(pool bool, name string) string {
-	return p.BaseURL + "/" + layout.Machine(pool, name)
+func (t Tree) DocumentsURL(pool bool, name string) string {
+	return t.BaseURL + "/" + layout.Machine(pool, name)
 }
 
 // MatchboxIgnitionURL is where matchbox, listening at the base URL's host, serves the Ignition document of the machine with
 // this MAC. It knows no other folder than the root.
-func (p PXE) MatchboxIgnitionURL(mac string) string {
-	return p.origin() + "/ignition?mac=" + hexhyp(mac)
+func (t Tree) MatchboxIgnitionURL(mac string) string {
+	return t.origin() + "/ignition?mac=" + hexhyp(mac)
 }
 
 // origin is the base URL without its path.
-func (p PXE) origin() string {
-	u := p.url()
+func (t Tree) origin() string {
+	u := t.url()
 	return u.Scheme + "://" + u.Host
 }
 
@@ -80,28 +90,25 @@ func hexhyp(mac string) string { return strings.ReplaceAll(mac, ":", "-") }
 //
 // What a script or a kernel's command line would read as something else is an error that names the machine; all of them
 // are reported together (errors.Join).
-func (p PXE) Files() ([]File, error) {
-	if err := p.check(); err != nil {
+func (t Tree) Files() ([]File, error) {
+	if err := t.check(); err != nil {
 		return nil, err
 	}
-	files := []File{{Name: "README.txt", Data: p.readme()}, {Name: "boot.ipxe", Data: p.finder()}}
-	for _, m := range p.Machines {
+	files := []File{{Name: "README.txt", Data: t.readme()}, {Name: "boot.ipxe", Data: t.finder()}}
+	for _, m := range t.Machines {
 		script := "mac/" + hexhyp(m.MAC) + ".ipxe"
 		if m.Pool {
 			script = "pool-" + m.Name + ".ipxe"
 		}
-		files = append(files, File{Name: script, Data: p.script(m)})
+		files = append(files, File{Name: script, Data: t.script(m)})
 		for _, d := range m.Documents {
 			files = append(files, File{Name: path.Join(layout.Machine(m.Pool, m.Name), d.Name), Data: d.Data})
 		}
-		matchbox, err := p.matchbox(m)
+		matchbox, err := t.matchbox(m)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
 		files = append(files, matchbox...)
-	}
-	for i := range files {
-		files[i].Mode = 0o600
 	}
 	return files, nil
 }
@@ -123,12 +130,12 @@ var (
 	plainMAC  = regexp.MustCompile(`^[0-9a-f]{2}(:[0-9a-f]{2}){5}$`)
 )
 
-func (p PXE) check() error {
-	if err := CheckBaseURL(p.BaseURL); err != nil {
+func (t Tree) check() error {
+	if err := CheckBaseURL(t.BaseURL); err != nil {
 		return err
 	}
 	var problems []error
-	for _, m := range p.Machines {
+	for _, m := range t.Machines {
 		for _, err := range m.Problems() {
 			problems = append(problems, fmt.Errorf("%s: %w", m.Name, err))
 		}
@@ -148,7 +155,7 @@ func CheckBaseURL(base string) error {
 }
 
 // Problems are what keeps a machine from a script that says what is meant.
-func (m NetBoot) Problems() []error {
+func (m Machine) Problems() []error {
 	var out []error
 	refuse := func(format string, args ...any) { out = append(out, fmt.Errorf(format, args...)) }
 	if !plainName.MatchString(m.Name) {
@@ -183,12 +190,12 @@ func (m NetBoot) Problems() []error {
 	return out
 }
 
-func (m NetBoot) commandLineSize(args []string) int {
+func (m Machine) commandLineSize(args []string) int {
 	return len(strings.Join(m.commandLine(args), " "))
 }
 
 // commandLine is what the kernel is told. Kernels that are started by UEFI find their initrds by these names.
-func (m NetBoot) commandLine(args []string) []string {
+func (m Machine) commandLine(args []string) []string {
 	var line []string
 	for _, initrd := range m.Initrds {
 		line = append(line, "initrd="+path.Base(initrd))

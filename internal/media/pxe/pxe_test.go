@@ -1,4 +1,4 @@
-package media
+package pxe
 
 import (
 	"bytes"
@@ -16,13 +16,13 @@ import (
 var update = flag.Bool("update", false, "rewrite testdata/pxe.txtar")
 
 // cluster is one machine of each kind.
-func cluster() PXE {
-	p := PXE{
+func cluster() Tree {
+	p := Tree{
 		BaseURL: "http://pxe.example.com",
 		Assets:  []Asset{{"os/linux", "from here"}, {"os/initrd", "from here"}, {"flat/vmlinuz", "from\nthere\n"}},
 	}
 	ignition := "ignition.config.url="
-	p.Machines = []NetBoot{
+	p.Machines = []Machine{
 		{
 			Name: "n1", MAC: "52:54:00:12:34:56", Lease: "192.0.2.11", Kernel: "os/linux", Initrds: []string{"os/initrd", "os/more.img"},
 			Args:      []string{"ds=nocloud-net;i=c.n1;s=" + p.DocumentsURL(false, "n1") + "/", "quiet"},
@@ -44,7 +44,7 @@ func cluster() PXE {
 	return p
 }
 
-func pxeFiles(t *testing.T, p PXE) []File {
+func filesOf(t *testing.T, p Tree) []File {
 	t.Helper()
 	files, err := p.Files()
 	if err != nil {
@@ -53,13 +53,10 @@ func pxeFiles(t *testing.T, p PXE) []File {
 	return files
 }
 
-// TestPXEFiles pins the whole tree. What firmware makes of it is tested where documents are at hand, in package generate.
-func TestPXEFiles(t *testing.T) {
+// TestFiles pins the whole tree. What firmware makes of it is tested where documents are at hand, in package generate.
+func TestFiles(t *testing.T) {
 	got := &txtar.Archive{}
-	for _, f := range pxeFiles(t, cluster()) {
-		if f.Mode != 0o600 {
-			t.Errorf("%s has mode %v", f.Name, f.Mode)
-		}
+	for _, f := range filesOf(t, cluster()) {
 		got.Files = append(got.Files, txtar.File{Name: f.Name, Data: f.Data})
 	}
 	const golden = "testdata/pxe.txtar"
@@ -73,18 +70,18 @@ func TestPXEFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(txtar.Format(got))); diff != "" {
-		t.Errorf("the tree differs; if it is meant, run go test ./internal/media -update (-want +got):\n%s", diff)
+		t.Errorf("the tree differs; if it is meant, run go test ./internal/media/pxe -update (-want +got):\n%s", diff)
 	}
 }
 
-// TestPXELeavesItsArgument runs twice on one value.
-func TestPXELeavesItsArgument(t *testing.T) {
+// TestFilesLeavesItsArgument runs twice on one value.
+func TestFilesLeavesItsArgument(t *testing.T) {
 	p := cluster()
-	first := pxeFiles(t, p)
+	first := filesOf(t, p)
 	if diff := cmp.Diff(cluster(), p); diff != "" {
 		t.Errorf("Files changed its argument:\n%s", diff)
 	}
-	if diff := cmp.Diff(first, pxeFiles(t, p)); diff != "" {
+	if diff := cmp.Diff(first, filesOf(t, p)); diff != "" {
 		t.Errorf("two runs differ:\n%s", diff)
 	}
 }
@@ -94,7 +91,7 @@ func TestBaseURLWithPath(t *testing.T) {
 	for _, base := range []string{"http://pxe.example.com/muster", "https://pxe.example.com/muster"} {
 		p := cluster()
 		p.BaseURL = base
-		for _, f := range pxeFiles(t, p) {
+		for _, f := range filesOf(t, p) {
 			switch {
 			case strings.HasPrefix(f.Name, "matchbox/"):
 				t.Errorf("%s: matchbox, which serves from the root only, gets %s", base, f.Name)
@@ -111,7 +108,7 @@ func TestBaseURLWithPath(t *testing.T) {
 // of 0.11, and follows its references.
 func TestMatchbox(t *testing.T) {
 	files := map[string][]byte{}
-	for _, f := range pxeFiles(t, cluster()) {
+	for _, f := range filesOf(t, cluster()) {
 		if rest, ok := strings.CutPrefix(f.Name, "matchbox/"); ok {
 			files[rest] = f.Data
 		}
@@ -160,34 +157,34 @@ func strictly(t *testing.T, data []byte, into any) {
 	}
 }
 
-func TestPXERefusals(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		want   string
-		change func(*PXE)
+		change func(*Tree)
 	}{
-		{"the base URL stands in", func(p *PXE) { p.BaseURL = "http://h/a;b" }},
-		{"the base URL stands in", func(p *PXE) { p.BaseURL = "http://h/" }},
-		{"the base URL stands in", func(p *PXE) { p.BaseURL = "tftp://h" }},
-		{"the base URL stands in", func(p *PXE) { p.BaseURL = "http://h/\nshell" }},
-		{`"N1" is no DNS name`, func(p *PXE) { p.Machines[0].Name = "N1" }},
-		{`n1: "52-54-00-12-34-56" is no MAC`, func(p *PXE) { p.Machines[0].MAC = "52-54-00-12-34-56" }},
-		{`n1: "" is no MAC`, func(p *PXE) { p.Machines[0].MAC = "" }},
-		{`"/linux" is no path`, func(p *PXE) { p.Machines[0].Kernel = "/linux" }},
-		{`"a/../b" is no path`, func(p *PXE) { p.Machines[0].Initrds = []string{"a/../b"} }},
-		{`"a b" is no path`, func(p *PXE) { p.Machines[0].Initrds = []string{"a b"} }},
-		{"two initrds are called i", func(p *PXE) { p.Machines[0].Initrds = []string{"a/i", "b/i"} }},
-		{`the kernel argument "" has`, func(p *PXE) { p.Machines[0].Args = []string{""} }},
-		{`the kernel argument "a\"b\"" has`, func(p *PXE) { p.Machines[0].Args = []string{`a"b"`} }},
-		{`the kernel argument "a\nboot" has`, func(p *PXE) { p.Machines[0].Args = []string{"a\nboot"} }},
-		{`the kernel argument "${net0/mac}" has`, func(p *PXE) { p.Machines[0].Args = []string{"${net0/mac}"} }},
-		{`the kernel argument "#a" has`, func(p *PXE) { p.Machines[0].Args = []string{"#a"} }},
-		{`the kernel argument "||" has`, func(p *PXE) { p.Machines[0].Args = []string{"||"} }},
-		{`n2.example.com: the kernel argument "a b" has`, func(p *PXE) { p.Machines[1].MatchboxArgs = []string{"a b"} }},
-		{"command line has 2048 bytes", func(p *PXE) {
+		{"the base URL stands in", func(p *Tree) { p.BaseURL = "http://h/a;b" }},
+		{"the base URL stands in", func(p *Tree) { p.BaseURL = "http://h/" }},
+		{"the base URL stands in", func(p *Tree) { p.BaseURL = "tftp://h" }},
+		{"the base URL stands in", func(p *Tree) { p.BaseURL = "http://h/\nshell" }},
+		{`"N1" is no DNS name`, func(p *Tree) { p.Machines[0].Name = "N1" }},
+		{`n1: "52-54-00-12-34-56" is no MAC`, func(p *Tree) { p.Machines[0].MAC = "52-54-00-12-34-56" }},
+		{`n1: "" is no MAC`, func(p *Tree) { p.Machines[0].MAC = "" }},
+		{`"/linux" is no path`, func(p *Tree) { p.Machines[0].Kernel = "/linux" }},
+		{`"a/../b" is no path`, func(p *Tree) { p.Machines[0].Initrds = []string{"a/../b"} }},
+		{`"a b" is no path`, func(p *Tree) { p.Machines[0].Initrds = []string{"a b"} }},
+		{"two initrds are called i", func(p *Tree) { p.Machines[0].Initrds = []string{"a/i", "b/i"} }},
+		{`the kernel argument "" has`, func(p *Tree) { p.Machines[0].Args = []string{""} }},
+		{`the kernel argument "a\"b\"" has`, func(p *Tree) { p.Machines[0].Args = []string{`a"b"`} }},
+		{`the kernel argument "a\nboot" has`, func(p *Tree) { p.Machines[0].Args = []string{"a\nboot"} }},
+		{`the kernel argument "${net0/mac}" has`, func(p *Tree) { p.Machines[0].Args = []string{"${net0/mac}"} }},
+		{`the kernel argument "#a" has`, func(p *Tree) { p.Machines[0].Args = []string{"#a"} }},
+		{`the kernel argument "||" has`, func(p *Tree) { p.Machines[0].Args = []string{"||"} }},
+		{`n2.example.com: the kernel argument "a b" has`, func(p *Tree) { p.Machines[1].MatchboxArgs = []string{"a b"} }},
+		{"command line has 2048 bytes", func(p *Tree) {
 			p.Machines[0].Initrds, p.Machines[0].Args = nil, []string{strings.Repeat("a", 2048)}
 		}},
-		{"n2.example.com: the kernel's command line has", func(p *PXE) { p.Machines[1].MatchboxArgs = []string{strings.Repeat("a", 2048)} }},
-		{"n2.example.com: the Ignition document", func(p *PXE) { p.Machines[1].Ignition = "other.ign" }},
+		{"n2.example.com: the kernel's command line has", func(p *Tree) { p.Machines[1].MatchboxArgs = []string{strings.Repeat("a", 2048)} }},
+		{"n2.example.com: the Ignition document", func(p *Tree) { p.Machines[1].Ignition = "other.ign" }},
 	} {
 		p := cluster()
 		c.change(&p)

@@ -1,4 +1,4 @@
-package media
+package iso
 
 import (
 	"bytes"
@@ -65,7 +65,7 @@ func crowded() []File {
 
 func mustISO(t testing.TB, volumeID string, files []File) []byte {
 	t.Helper()
-	image, err := ISO(volumeID, files)
+	image, err := Image(volumeID, files)
 	if err != nil {
 		t.Fatalf("ISO: %v", err)
 	}
@@ -238,7 +238,7 @@ func TestISOProblems(t *testing.T) {
 		"all at once": {[]File{{Name: "/x"}, {Name: "ok"}, {Name: "ok"}}, "file \"/x\": the path is absolute: write it relative to the root folder of the image\nfile \"ok\": the name is given twice: every file of an image needs its own"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			image, err := ISO("cidata", test.files)
+			image, err := Image("cidata", test.files)
 			if err == nil || err.Error() != test.want || image != nil {
 				t.Errorf("got %d pieces and the error\n%v\nwant\n%v", len(image), err, test.want)
 			}
@@ -251,7 +251,7 @@ func TestISOTooManyFolders(t *testing.T) {
 	for i := range files {
 		files[i].Name = fmt.Sprintf("%d/f", i)
 	}
-	_, err := ISO("cidata", files)
+	_, err := Image("cidata", files)
 	if want := "the files lie in 65536 folders: an image holds at most 65535"; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}
@@ -259,7 +259,7 @@ func TestISOTooManyFolders(t *testing.T) {
 
 func TestISOVolumeID(t *testing.T) {
 	for _, id := range []string{"", "seventeen-letters", "ci data", "cidäta", "a/b", "cidata\n"} {
-		if _, err := ISO(id, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("volume identifier %q: use 1 to 16", id)) {
+		if _, err := Image(id, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("volume identifier %q: use 1 to 16", id)) {
 			t.Errorf("%q: error is %v", id, err)
 		}
 	}
@@ -325,7 +325,7 @@ func FuzzISO(f *testing.F) {
 	f.Add(strings.Repeat("節", 64), strings.Repeat("😀", 33), uint32(0o777), []byte("x"))
 	f.Fuzz(func(t *testing.T, first, second string, mode uint32, data []byte) {
 		files := []File{{first, fs.FileMode(mode), data}, {second, fs.FileMode(mode), append(data, 1)}}
-		image, err := ISO("cidata", files)
+		image, err := Image("cidata", files)
 		if err == nil {
 			checkImage(t, bytes.Join(image, nil), "cidata", files)
 			return

@@ -1,4 +1,4 @@
-package media
+package iso
 
 import "io/fs"
 
@@ -28,7 +28,7 @@ const (
 
 // dotFields returns the system use entries of a "." or ".." record that stands
 // for n; first is the "." of the root, where readers look for what is in use.
-func (t *isoTree) dotFields(n *isoNode, first bool) [][]byte {
+func (t *tree) dotFields(n *node, first bool) [][]byte {
 	if !t.rockRidge {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (t *isoTree) dotFields(n *isoNode, first bool) [][]byte {
 }
 
 // entryFields returns the system use entries of the record that lists n.
-func (t *isoTree) entryFields(n *isoNode) [][]byte {
+func (t *tree) entryFields(n *node) [][]byte {
 	if !t.rockRidge {
 		return nil
 	}
@@ -94,7 +94,7 @@ func fieldCE(sector uint32, offset, size int) []byte {
 }
 
 // fieldPX is the POSIX mode, the number of links and the owner, 0:0.
-func fieldPX(n *isoNode) []byte {
+func fieldPX(n *node) []byte {
 	mode := uint32(n.mode & fs.ModePerm)
 	if n.mode.IsDir() {
 		mode |= posixDirectory

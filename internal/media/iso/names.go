@@ -1,4 +1,4 @@
-package media
+package iso
 
 import (
 	"bytes"
@@ -35,19 +35,19 @@ const (
 	folderMode = fs.ModeDir | 0o755
 )
 
-// isoNode is a file or a folder of the image, before any tree encodes it.
-type isoNode struct {
+// node is a file or a folder of the image, before any tree encodes it.
+type node struct {
 	name     string
 	mode     fs.FileMode // with fs.ModeDir for a folder
 	data     []byte      // of a file
-	children map[string]*isoNode
+	children map[string]*node
 	folders  uint32 // how many of the children are folders
 	sector   uint32 // first sector of the data, shared by both trees; 0 if empty
 }
 
 // sorted returns the children in the order of their exact names.
-func (n *isoNode) sorted() []*isoNode {
-	children := make([]*isoNode, 0, len(n.children))
+func (n *node) sorted() []*node {
+	children := make([]*node, 0, len(n.children))
 	for _, name := range slices.Sorted(maps.Keys(n.children)) {
 		children = append(children, n.children[name])
 	}
@@ -55,7 +55,7 @@ func (n *isoNode) sorted() []*isoNode {
 }
 
 // allFiles appends the files below n to list, in the order of the data area.
-func (n *isoNode) allFiles(list []*isoNode) []*isoNode {
+func (n *node) allFiles(list []*node) []*node {
 	for _, child := range n.sorted() {
 		if child.mode.IsDir() {
 			list = child.allFiles(list)
@@ -68,7 +68,7 @@ func (n *isoNode) allFiles(list []*isoNode) []*isoNode {
 
 // links returns the number of links that POSIX expects of the node: a folder is
 // linked by its parent, itself, and the ".." of each folder in it.
-func (n *isoNode) links() uint32 {
+func (n *node) links() uint32 {
 	if !n.mode.IsDir() {
 		return 1
 	}
@@ -76,7 +76,7 @@ func (n *isoNode) links() uint32 {
 }
 
 // buildTree checks all files and returns the root folder of the tree they make.
-func buildTree(files []File) (*isoNode, error) {
+func buildTree(files []File) (*node, error) {
 	root := newFolder("")
 	folders := 1
 	var problems []error
@@ -104,13 +104,13 @@ func buildTree(files []File) (*isoNode, error) {
 	return root, nil
 }
 
-func newFolder(name string) *isoNode {
-	return &isoNode{name: name, mode: folderMode, children: map[string]*isoNode{}}
+func newFolder(name string) *node {
+	return &node{name: name, mode: folderMode, children: map[string]*node{}}
 }
 
 // add puts f, already checked, below the root n. It returns how many folders
 // it had to make.
-func (n *isoNode) add(f File) (made int, err error) {
+func (n *node) add(f File) (made int, err error) {
 	parts := strings.Split(f.Name, "/")
 	last := len(parts) - 1
 	for i, part := range parts[:last] {
@@ -128,7 +128,7 @@ func (n *isoNode) add(f File) (made int, err error) {
 	}
 	switch twin := n.children[parts[last]]; {
 	case twin == nil:
-		n.children[parts[last]] = &isoNode{name: parts[last], mode: f.Mode, data: f.Data}
+		n.children[parts[last]] = &node{name: parts[last], mode: f.Mode, data: f.Data}
 		return made, nil
 	case twin.mode.IsDir():
 		return made, errors.New("other files use this name as their folder: rename one of the two")
@@ -200,7 +200,7 @@ func checkName(name string) error {
 // folder, without a file's version: at most 8 characters, and for files a dot
 // and an extension of at most 3 (ECMA-119 §7.5 and §10.1). Where two names come
 // to the same, the later one ends in a number.
-func primaryIDs(children []*isoNode) [][]byte {
+func primaryIDs(children []*node) [][]byte {
 	ids := make([][]byte, len(children))
 	used := make(map[string]bool, len(children))
 	tries := make(map[string]int) // next number per identifier, so that many alike stay cheap
@@ -251,7 +251,7 @@ func dCharacters(s string, limit int) string {
 
 // jolietIDs returns the Joliet identifiers of the children of one folder, which
 // are their names.
-func jolietIDs(children []*isoNode) [][]byte {
+func jolietIDs(children []*node) [][]byte {
 	ids := make([][]byte, len(children))
 	for i, child := range children {
 		ids[i] = bigEndianUCS2(child.name)
