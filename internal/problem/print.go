@@ -45,7 +45,7 @@ func Print(w io.Writer, problems []Problem, style Style) error {
 	for _, p := range problems {
 		line := visible(p.String())
 		if style.Color {
-			line = visible(p.place()) + ": " + p.Severity.color() + p.Severity.String() + ansiReset + ": " + visible(p.text())
+			line = visible(p.place()) + ": " + p.Severity.color() + p.Severity.String() + ansiReset + ": " + visible(p.Text())
 		}
 		out.WriteString(line + "\n")
 		if text, ok := sourceLine(style.Source[p.File], p.Line); ok {

@@ -73,11 +73,11 @@ func (p Problem) String() string {
 	if p.Severity != Error {
 		severity = p.Severity.String() + ": "
 	}
-	return p.place() + ": " + severity + p.text()
+	return p.place() + ": " + severity + p.Text()
 }
 
-// text is the problem without its place.
-func (p Problem) text() string {
+// Text is the problem without its place in a file: path: message; instead.
+func (p Problem) Text() string {
 	text := p.Message
 	if p.Instead != "" {
 		text += "; " + p.Instead

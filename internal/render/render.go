@@ -68,14 +68,7 @@ type Refused struct {
 func (r *Refused) Error() string {
 	var lines []string
 	for _, p := range r.Problems {
-		line := p.Message
-		if p.Path != "" {
-			line = p.Path + ": " + line
-		}
-		if p.Instead != "" {
-			line += "; " + p.Instead
-		}
-		lines = append(lines, line)
+		lines = append(lines, p.Text())
 	}
 	return strings.Join(lines, "\n")
 }
