@@ -56,13 +56,18 @@ func (o *options) showDiff() error {
 	return nil
 }
 
-// readAside is read with the problems as text on stderr in any format, since stdout carries what was asked for.
+// readAside is read for commands whose stdout carries what was asked for.
 func (o *options) readAside() (*generate.Result, error) {
+	return o.aside().read(context.Background(), o.secretsOfDocuments)
+}
+
+// aside are the options with the problems as text on stderr in any format.
+func (o *options) aside() *options {
 	aside := *o
 	if o.format == "json" {
 		aside.format = "text"
 	}
-	return aside.read(context.Background(), aside.secretsOfDocuments)
+	return &aside
 }
 
 // encode writes what was asked for in a form for programs.

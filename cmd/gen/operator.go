@@ -128,11 +128,7 @@ func (o *options) operate(ctx context.Context, args []string, did string, do fun
 
 // operator is a client of the cluster's rendezvous with the operator's credential, and the spec that names the cluster.
 func (o *options) operator() (*client.Client, *spec.Cluster, error) {
-	aside := *o
-	if o.format == "json" {
-		aside.format = "text" // stdout carries the answer
-	}
-	result, err := aside.reported(func(problems *problem.List) (*generate.Result, error) { return generate.Read(o.spec, problems) })
+	result, err := o.aside().reported(func(problems *problem.List) (*generate.Result, error) { return generate.Read(o.spec, problems) })
 	if err != nil {
 		return nil, nil, err
 	}
