@@ -78,16 +78,8 @@ func (o *options) showExplanation(argument string) error {
 
 // inTree is the path below the output folder of a file that was named by that, or by its path.
 func (o *options) inTree(file string) string {
-	root, err := filepath.Abs(o.out)
-	if err != nil {
-		return filepath.ToSlash(file)
-	}
-	full, err := filepath.Abs(file)
-	if err != nil {
-		return filepath.ToSlash(file)
-	}
-	if rel, err := filepath.Rel(root, full); err == nil && filepath.IsLocal(rel) {
-		return filepath.ToSlash(rel)
+	if below, inside := generate.InFolder(file, o.out); inside {
+		return filepath.ToSlash(below)
 	}
 	return filepath.ToSlash(filepath.Clean(file))
 }

@@ -35,8 +35,9 @@ func (o *options) createSecrets() (*secrets.Bundle, error) {
 		return nil, fmt.Errorf("the secrets bundle cannot be kept beside %s: name a file with -secrets", o.spec)
 	}
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		_, inside := generate.InFolder(o.spec, o.out)
 		switch _, err := outdir.Read(o.out); {
-		case generate.InFolder(o.spec, o.out):
+		case inside:
 			return nil, o.holdsSpec()
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil: // which Write would refuse, after the bundle was made

@@ -8,6 +8,7 @@ import (
 	"muster/internal/layout"
 	"muster/internal/plan"
 	"muster/internal/render"
+	"muster/internal/render/cloudinit"
 )
 
 // document explains what a machine boots with. What a document embeds is explained by the files that it carries: they lie
@@ -19,7 +20,7 @@ func (e *explainer) document(name string, data []byte) error {
 		return fmt.Errorf("%s is an image and has no lines: explain the documents in it, or leave the line out", e.out.File)
 	case name == render.MetaData || name == render.NetworkConfig:
 		e.text(data, line)
-	case line > 0 && bytes.HasPrefix(data, []byte(plainUserData)):
+	case line > 0 && bytes.HasPrefix(data, []byte(cloudinit.Header)):
 		// Its text may be a password.
 	default:
 		e.carries(name)
@@ -28,9 +29,6 @@ func (e *explainer) document(name string, data []byte) error {
 	}
 	return e.trace(data, line, func(m plan.Machine) ([]byte, bool, error) { return encoded(m, name) })
 }
-
-// plainUserData begins user-data that is not packed as a whole.
-const plainUserData = "#cloud-config\n"
 
 // encoded is a document of a machine.
 func encoded(m plan.Machine, name string) (data []byte, there bool, err error) {

@@ -7,7 +7,6 @@ package explain
 import (
 	"bytes"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -247,7 +246,7 @@ func (e *explainer) source(f node.File, line int) {
 	if f.Source == "" {
 		return
 	}
-	e.out.Source = e.beside(f.Source)
+	e.out.Source = spec.Beside(e.Spec, f.Source)
 	if line > 0 {
 		e.out.Source += ":" + strconv.Itoa(line)
 	}
@@ -346,20 +345,4 @@ func (e *explainer) networkBoot(cluster *spec.Cluster) {
 			e.out.Values = append(e.out.Values, Value{Kind: FromSpec, Where: e.place(n.MAC.At), Value: n.MAC.V})
 		}
 	}
-}
-
-// profileFile is the name in Sources of the profile that a spec calls name.
-func (in Input) profileFile(name string) string {
-	if !spec.ProfileIsPath(name) {
-		return name + ".yaml"
-	}
-	return in.beside(name)
-}
-
-// beside is the path of a file that the spec names.
-func (in Input) beside(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(filepath.Dir(in.Spec), name)
 }

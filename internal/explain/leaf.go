@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -215,7 +216,7 @@ func (w *walker) freeValue(at decode.At, value any, set func(any)) {
 	below := func(step string) decode.At { return decode.At{Path: at.Path + step, Line: at.Line, Column: at.Column} }
 	switch x := value.(type) {
 	case map[string]any:
-		for _, key := range sortedKeys(x) {
+		for _, key := range slices.Sorted(maps.Keys(x)) {
 			w.freeValue(below(step(key)), x[key], func(other any) { x[key] = other })
 		}
 	case []any:
@@ -245,12 +246,3 @@ func step(key string) string {
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}

@@ -130,7 +130,7 @@ func (s *search) list() {
 		s.probes = append(s.probes, probe{FromDefault, "", l})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
-		file := s.profileFile(name)
+		file := spec.ProfileFile(s.Spec, name)
 		for _, l := range leavesOf(s.profiles[name], s.Sources[file]) {
 			s.probes = append(s.probes, probe{FromProfile, file, l})
 		}
@@ -156,7 +156,7 @@ func (s *search) defaults(c *spec.Cluster) []leaf {
 
 // profile reads a profile.
 func (s *search) profile(name string) *profiles.Profile {
-	return profiles.Read(s.Sources[s.profileFile(name)], name, &problem.List{})
+	return profiles.Read(s.Sources[spec.ProfileFile(s.Spec, name)], name, &problem.List{})
 }
 
 // factsOf are the facts that defaults follow from.

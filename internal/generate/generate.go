@@ -117,10 +117,9 @@ func (g *generator) profiles() map[string]*profiles.Profile {
 
 // profile reads one profile; a built-in name that is not there is left to the validator, which knows what was meant.
 func (g *generator) profile(name spec.Value[string]) *profiles.Profile {
-	file, data := name.V+".yaml", []byte(nil)
+	file, data := spec.ProfileFile(g.path, name.V), []byte(nil)
 	var err error
 	if spec.ProfileIsPath(name.V) {
-		file = g.beside(name.V)
 		data, err = os.ReadFile(file)
 	} else {
 		data, err = profiles.Builtin.ReadFile(file)
@@ -141,15 +140,9 @@ func (g *generator) profile(name spec.Value[string]) *profiles.Profile {
 	return p
 }
 
-// beside is a path named in the spec, seen from where the program runs.
-func (g *generator) beside(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(filepath.Dir(g.path), name)
+func (g *generator) readFile(name string) ([]byte, error) {
+	return os.ReadFile(spec.Beside(g.path, name))
 }
-
-func (g *generator) readFile(name string) ([]byte, error) { return os.ReadFile(g.beside(name)) }
 
 // factsOf tells the validator what it has to know of the profiles.
 func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
@@ -171,23 +164,23 @@ func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
 // SpecIn reports whether a file that was read lies in a folder: the folder is not one for documents.
 func (r *Result) SpecIn(folder string) bool {
 	for name := range r.Sources {
-		if InFolder(name, folder) {
+		if _, inside := InFolder(name, folder); inside {
 			return true
 		}
 	}
 	return false
 }
 
-// InFolder reports whether a file lies in a folder, by their names.
-func InFolder(file, folder string) bool {
+// InFolder returns the path of a file below a folder, by their names alone, and reports whether it is in there.
+func InFolder(file, folder string) (below string, inside bool) {
 	root, err := filepath.Abs(folder)
 	if err != nil {
-		return false
+		return "", false
 	}
 	full, err := filepath.Abs(file)
 	if err != nil {
-		return false
+		return "", false
 	}
-	rel, err := filepath.Rel(root, full)
-	return err == nil && filepath.IsLocal(rel)
+	below, err = filepath.Rel(root, full)
+	return below, err == nil && filepath.IsLocal(below)
 }

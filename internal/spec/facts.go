@@ -1,6 +1,9 @@
 package spec
 
-import "strings"
+import (
+	"path/filepath"
+	"strings"
+)
 
 // Facts is what defaults and rules have to know of profiles, without knowing profiles: the caller fills it in for every
 // profile that the spec names.
@@ -40,4 +43,20 @@ type ProfileFacts struct {
 // ProfileIsPath reports whether a value of profile is a path of a file and not a built-in profile's name.
 func ProfileIsPath(profile string) bool {
 	return strings.HasPrefix(profile, "./") || strings.HasPrefix(profile, "../") || strings.HasPrefix(profile, "/")
+}
+
+// ProfileFile is the file of a profile as a spec writes it: beside the spec, or the name among the built-in ones.
+func ProfileFile(spec, profile string) string {
+	if !ProfileIsPath(profile) {
+		return profile + ".yaml"
+	}
+	return Beside(spec, profile)
+}
+
+// Beside is the path of a file that the spec in another file names, seen from where the program runs.
+func Beside(spec, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(spec), name)
 }

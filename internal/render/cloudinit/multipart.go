@@ -38,7 +38,7 @@ func withPrograms(configuration []byte, programs []node.Program, done string) []
 		size += base64.StdEncoding.EncodedLen(len(p.Gzip)) + len(p.Gzip)/programLine + 4<<10
 	}
 	message := append(make([]byte, 0, size), multipartHeader+partStart...)
-	if bytes.HasPrefix(configuration, []byte(header)) {
+	if bytes.HasPrefix(configuration, []byte(Header)) {
 		message = append(message, partHeader(cloudConfig)...)
 	}
 	message = append(message, configuration...) // a packed one has its part's header already

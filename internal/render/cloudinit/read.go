@@ -84,9 +84,9 @@ var errMore = errors.New("holds more than what was read from it")
 
 // readUserData is unmarshal for user-data. It reads entries of write_files that many machines have once for all.
 func readUserData(document []byte) (user userData, err error) {
-	body, isConfig := bytes.CutPrefix(document, []byte(header))
+	body, isConfig := bytes.CutPrefix(document, []byte(Header))
 	if !isConfig {
-		return user, fmt.Errorf("does not start with %q", header)
+		return user, fmt.Errorf("does not start with %q", Header)
 	}
 	known := readKnown(body)
 	if err := yaml.Unmarshal(known.rest, &user); err != nil {

@@ -176,8 +176,8 @@ func writeFileOf(f diskFile) writeFile {
 	return w
 }
 
-// header makes cloud-init take user-data as configuration; it must be the very first line.
-const header = "#cloud-config\n"
+// Header makes cloud-init take user-data as configuration; it must be the very first line. Packed user-data has another.
+const Header = "#cloud-config\n"
 
 const (
 	listStart  = "write_files:\n"
@@ -193,7 +193,7 @@ func (doc userData) marshal() (to []byte, shared int, err error) {
 	for _, f := range doc.WriteFiles {
 		size += len(f.Content) + len(f.Content)/4 // with its indentation
 	}
-	to = append(make([]byte, 0, size), header+listStart...)
+	to = append(make([]byte, 0, size), Header+listStart...)
 	first := true
 	for _, f := range doc.WriteFiles {
 		to = f.appendYAML(to)
