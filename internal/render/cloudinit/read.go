@@ -88,11 +88,11 @@ func readUserData(document []byte) (user userData, err error) {
 	if !isConfig {
 		return user, fmt.Errorf("does not start with %q", Header)
 	}
-	known := readKnown(body)
-	if err := yaml.Unmarshal(known.rest, &user); err != nil {
+	cached := takeCached(body)
+	if err := yaml.Unmarshal(cached.rest, &user); err != nil {
 		return user, err
 	}
-	if err := known.complete(&user); err != nil {
+	if err := cached.complete(&user); err != nil {
 		return user, err
 	}
 	if again, _, err := user.marshal(); err != nil || !bytes.Equal(document, again) {

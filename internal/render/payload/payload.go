@@ -5,7 +5,7 @@ package payload
 
 import (
 	"bytes"
-	inflate "compress/flate" // another's than what compresses
+	stdflate "compress/flate" // the standard library's, so that a fault of the compressor's is seen
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -71,15 +71,15 @@ func newWriter(level int) *flate.Writer {
 // operating system.
 const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
-// Gzip returns contents compressed with gzip. The first shared bytes of contents are those that many contents begin with:
-// they are compressed once for all, and the rest with what they say in mind. The result is one gzip stream like any other,
-// and follows from the two arguments alone.
+// Gzip returns contents compressed with gzip. The first shared bytes are a prefix of many documents: they are compressed
+// once, and the rest is compressed with them as preset dictionary. The result is one gzip stream like any other, and follows
+// from the two arguments alone.
 func Gzip(contents []byte, shared int) []byte {
 	var compressed bytes.Buffer
 	compressed.Grow(len(contents)/2 + 64)
 	compressed.WriteString(gzipHeader)
 	if shared > 0 {
-		compressed.Write(beginningOf(contents[:shared]).deflated)
+		compressed.Write(prefixOf(contents[:shared]).deflated)
 	}
 	w := writers.Get().(*flate.Writer)
 	defer writers.Put(w)
@@ -129,7 +129,7 @@ func FromGzipBase64(text string) ([]byte, error) {
 }
 
 // inflaters keeps decompressors for the next file.
-var inflaters = sync.Pool{New: func() any { return inflate.NewReader(nil) }}
+var inflaters = sync.Pool{New: func() any { return stdflate.NewReader(nil) }}
 
 // Gunzip returns what one gzip stream of Gzip's holds, ProgramLimit bytes at most. It is an error if packed holds anything
 // else: another header, a second stream, or something behind the first one.
@@ -138,11 +138,11 @@ func Gunzip(packed []byte) ([]byte, error) {
 	if !isOurs {
 		return nil, errors.New("the gzip stream's header is not the one that it should have")
 	}
-	known, _ := begun.Find(func(b beginning) bool { return bytes.HasPrefix(deflated, b.deflated) && b.comesBack() })
+	known, _ := prefixes.Find(func(p prefix) bool { return bytes.HasPrefix(deflated, p.deflated) && p.verified() })
 	rest := bytes.NewReader(deflated[len(known.deflated):])
 	r := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(r)
-	if err := r.(inflate.Resetter).Reset(rest, known.contents); err != nil {
+	if err := r.(stdflate.Resetter).Reset(rest, known.contents); err != nil {
 		return nil, err
 	}
 	out := bytes.NewBuffer(make([]byte, 0, len(known.contents)+4*rest.Len()+bytes.MinRead))
@@ -160,7 +160,7 @@ func Gunzip(packed []byte) ([]byte, error) {
 }
 
 // measured is what Measure found, by the digest of the stream: all control planes carry the same program.
-var measured Kept[program]
+var measured Cache[program]
 
 type program struct {
 	digest string

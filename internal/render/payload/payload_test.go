@@ -69,8 +69,8 @@ func TestGzipHeaderHasNoTimeAndNoName(t *testing.T) {
 	}
 }
 
-// TestSharedBeginning wants contents back whatever the part that is said to be shared, and documents that share most of what they say smaller by sharing.
-func TestSharedBeginning(t *testing.T) {
+// TestSharedPrefix wants contents back whatever the part that is said to be shared, and documents that share most of what they say smaller by sharing.
+func TestSharedPrefix(t *testing.T) {
 	var contents []byte
 	for i := range 4000 {
 		contents = fmt.Appendf(contents, "line %d of %x\n", i, i*i)
@@ -90,10 +90,10 @@ func TestSharedBeginning(t *testing.T) {
 	}
 }
 
-// TestBeginningsAreForgotten wants contents back also when more beginnings were met than are kept.
-func TestBeginningsAreForgotten(t *testing.T) {
+// TestPrefixesAreForgotten wants contents back also when more prefixes were met than are kept.
+func TestPrefixesAreForgotten(t *testing.T) {
 	var all [][]byte
-	for i := range 3 * keptMost {
+	for i := range 3 * cacheSize {
 		contents := fmt.Appendf(nil, "beginning %d\nrest\n", i)
 		all = append(all, Gzip(contents, len(contents)-len("rest\n")))
 	}
@@ -102,22 +102,22 @@ func TestBeginningsAreForgotten(t *testing.T) {
 			t.Errorf("%d came back as %q, %v", i, got, err)
 		}
 	}
-	if n := len(begun.made); n > keptMost {
-		t.Errorf("%d beginnings are kept", n)
+	if n := len(prefixes.made); n > cacheSize {
+		t.Errorf("%d prefixes are kept", n)
 	}
 }
 
-// TestBeginningIsRead: what a beginning holds is read from what it was compressed to, not taken from memory.
-func TestBeginningIsRead(t *testing.T) {
+// TestPrefixIsVerified: what a prefix holds is read from what it was compressed to, not taken from memory.
+func TestPrefixIsVerified(t *testing.T) {
 	for i := range 20 {
 		contents := fmt.Appendf(nil, "beginning to be read %d\nrest\n", i)
 		shared := len(contents) - len("rest\n")
-		deflated := beginningOf(contents[:shared]).deflated
-		wrong := newBeginning(bytes.ToUpper(contents[:shared]), deflated) // as a faulty compressor would leave it
-		if wrong.comesBack() {
+		deflated := prefixOf(contents[:shared]).deflated
+		wrong := newPrefix(bytes.ToUpper(contents[:shared]), deflated) // as a faulty compressor would leave it
+		if wrong.verified() {
 			t.Fatal("another text came back")
 		}
-		begun.Store(fmt.Append(nil, "wrong", i), wrong)
+		prefixes.Store(fmt.Append(nil, "wrong", i), wrong)
 		if got, err := Gunzip(Gzip(contents, shared)); err != nil || !bytes.Equal(got, contents) {
 			t.Errorf("%q, %v", got, err)
 		}
