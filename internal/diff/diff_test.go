@@ -36,7 +36,7 @@ spec:
 // generated runs gen's stages on the spec with some of its text replaced.
 func generated(t *testing.T, replace ...string) *generate.Result {
 	t.Helper()
-	return generatedWith(t, generate.Public(), replace...)
+	return generatedWith(t, generate.ForTests(), replace...)
 }
 
 func generatedWith(t *testing.T, options generate.Options, replace ...string) *generate.Result {
@@ -223,7 +223,7 @@ func TestUndescribedContents(t *testing.T) {
 	if f.Note != "its check of the network's addresses differs" || len(f.Words) > 0 {
 		t.Errorf("note %q, words %q", f.Note, f.Words)
 	}
-	options := generate.Public()
+	options := generate.ForTests()
 	program := options.Program
 	options.Program = func(architecture string) ([]byte, error) { return program(architecture + " of another release") }
 	r := compared(t, dir, generatedWith(t, options, node1, "address: 192.168.31.128, network: {interface: eth0, netmask: 255.255.255.0, addresses: [10.6.0.22/24]}}"))

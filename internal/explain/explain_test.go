@@ -22,7 +22,7 @@ const goldens = "../../test/golden"
 func input(t testing.TB, path string) explain.Input {
 	t.Helper()
 	var problems problem.List
-	r, err := generate.FromFile(path, generate.Public(), &problems)
+	r, err := generate.FromFile(path, generate.ForTests(), &problems)
 	if err != nil || problems.Failed() {
 		t.Fatal(err, problems.Sorted())
 	}

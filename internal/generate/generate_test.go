@@ -31,7 +31,7 @@ func run(t *testing.T, text string) (*Result, []problem.Problem) {
 		t.Fatal(err)
 	}
 	var problems problem.List
-	result, err := FromFile(file, Public(), &problems)
+	result, err := FromFile(file, ForTests(), &problems)
 	if err != nil {
 		t.Fatal(err)
 	}

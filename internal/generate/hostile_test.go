@@ -341,7 +341,7 @@ func quoted(text string) string {
 func (b *base) checked(text string, loaded map[string]*profiles.Profile) *generator {
 	problems := &problem.List{File: filepath.Join(b.folder, "cluster.yaml")}
 	g := &generator{
-		path: problems.File, problems: problems, options: Public(), programs: map[string]node.Program{},
+		path: problems.File, problems: problems, options: ForTests(), programs: map[string]node.Program{},
 		Result: Result{Cluster: &spec.Cluster{}, Sources: map[string][]byte{}},
 	}
 	decode.Into(g.Cluster, []byte(text), problems)
@@ -616,7 +616,7 @@ func consumed(t *testing.T, b *base, worst map[string]*trial) {
 	file := filepath.Join(b.folder, "cluster.yaml")
 	write(t, file, []byte(text))
 	var problems problem.List
-	result, err := FromFile(file, Public(), &problems)
+	result, err := FromFile(file, ForTests(), &problems)
 	if err != nil || problems.Failed() {
 		t.Fatalf("%v %v", err, problems.Sorted())
 	}

@@ -53,7 +53,7 @@ func generated(t *testing.T, text string, profiles map[string]string) (map[strin
 	spec := filepath.Join(dir, "cluster.yaml")
 	write(t, spec, []byte(text))
 	var problems problem.List
-	result, err := FromFile(spec, Public(), &problems)
+	result, err := FromFile(spec, ForTests(), &problems)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,9 +23,9 @@ type Options struct {
 	Progress func(done, all int)
 }
 
-// Public are the options of tests and goldens: every credential is derived from the public test bundle, and the rendezvous
+// ForTests are the options of tests and goldens only: every credential is derived from the public test bundle, and the rendezvous
 // is a text that says so. A machine that boots with such documents does not come up, and protects nothing.
-func Public() Options {
+func ForTests() Options {
 	return Options{
 		Secrets: func() (*secrets.Bundle, error) { return secrets.Test(), nil },
 		Program: func(architecture string) ([]byte, error) {

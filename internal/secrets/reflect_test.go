@@ -28,7 +28,7 @@ import (
 func roots(t *testing.T) map[string]any {
 	t.Helper()
 	var problems problem.List
-	result, err := generate.FromFile("../../test/golden/escape-hatches/cluster.yaml", generate.Public(), &problems)
+	result, err := generate.FromFile("../../test/golden/escape-hatches/cluster.yaml", generate.ForTests(), &problems)
 	if err != nil || problems.Failed() {
 		t.Fatalf("%v %v", err, problems.Sorted())
 	}

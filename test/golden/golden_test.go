@@ -36,7 +36,7 @@ func cases(t *testing.T) []string {
 func generated(t *testing.T, name string) (*generate.Result, string) {
 	t.Helper()
 	var problems problem.List
-	result, err := generate.FromFile(filepath.Join(name, "cluster.yaml"), generate.Public(), &problems)
+	result, err := generate.FromFile(filepath.Join(name, "cluster.yaml"), generate.ForTests(), &problems)
 	if err != nil {
 		t.Fatal(err)
 	}
