@@ -1,12 +1,11 @@
-// Package consumer lets tests hand what Muster writes to the programs that will read it on a node: kubeadm, cloud-init, Ignition's own engine, butane,
+// Package consumer is for tests only. It hands what Muster writes to the programs that will read it on a node: kubeadm, cloud-init, Ignition's own engine, butane,
 // dockerd, containerd, systemd and shellcheck. Each exported function is one such program; it fails the test with the program's whole output when the
 // document is refused, and also when it is taken with a warning: a warning on a node is read by nobody.
 //
 // The programs come from `make tools` (build/tools, build/chroot-debian12) and `make test-deps`. A missing one fails the test, it never skips it. They run
 // as root in namespaces of their own and never change the machine.
 //
-// The package is imported by tests only, and it knows nothing of Muster's own types: bytes and paths go in, so that a wrong idea shared by an
-// encoder and its test cannot hide here.
+// The package knows nothing of Muster's own types: bytes and paths go in, so that a wrong idea shared by an encoder and its test cannot hide here.
 package consumer
 
 import (
