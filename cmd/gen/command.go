@@ -152,7 +152,7 @@ func (o *options) specFlags(c *cobra.Command) {
 	c.Flags().BoolVar(&o.strict, "strict", false, "let warnings fail the run")
 	c.Flags().StringVar(&o.secrets, "secrets", "", "the secrets bundle (default: the spec's name with .secrets in place of .yaml)")
 	c.Flags().StringVar(&o.format, "format", "text", "how problems are printed: text or json")
-	_ = c.MarkFlagFilename("spec", "yaml", "yml") // the flag stands above
+	_ = c.MarkFlagFilename("spec", "yaml", "yml") // the flag is defined above
 }
 
 func noArguments(c *cobra.Command, args []string) error {

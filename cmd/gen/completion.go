@@ -45,7 +45,7 @@ func (o *options) answerCompletion(ctx context.Context, root *cobra.Command, arg
 	return nil
 }
 
-// offerCompletions says for a command and all below it what may stand behind its flags, and that nothing else follows
+// offerCompletions says for a command and all below it what may follow its flags, and that nothing else follows
 // where no command has said what does.
 func offerCompletions(c *cobra.Command) {
 	if c.Flags().Lookup("out") != nil {

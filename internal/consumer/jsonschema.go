@@ -13,7 +13,7 @@ import (
 var jsonSchemaScript string
 
 // JSONSchema holds YAML documents, by any name, against a JSON Schema of draft 7 with Debian 12's python3-jsonschema, and returns what it says of each: "path:
-// message", nothing for a document that the schema accepts. The test fails when the schema itself is none, or a document is no YAML.
+// message", nothing for a document that the schema accepts. The test fails when the schema itself is not one, or a document is not YAML.
 //
 // The documents are read as YAML 1.2's core schema has it, which is how editors read them: on and 2027-12-31 are strings.
 func JSONSchema(tb testing.TB, schema []byte, documents map[string][]byte) map[string][]string {
@@ -44,7 +44,7 @@ func JSONSchema(tb testing.TB, schema []byte, documents map[string][]byte) map[s
 	return complaints
 }
 
-// coreValue makes JSON's values of YAML. Of a key that stands twice the later counts.
+// coreValue makes JSON's values of YAML. Of a key that is written twice the later counts.
 func coreValue(n *yaml.Node) (any, error) {
 	switch n.Kind {
 	case yaml.DocumentNode:

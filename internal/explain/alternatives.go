@@ -22,7 +22,7 @@ var (
 var minorSteps = []int{1, -1, 4, -4, 8, -8, 16, -16, 20}
 
 // others are values to put in the place of a string: of the same shape, and unlike any other value, since a value that
-// stands elsewhere as well would hide the change.
+// occurs elsewhere as well would hide the change.
 func (w *walker) others(text string) []string {
 	if ip, err := netip.ParseAddr(text); err == nil {
 		return []string{w.unused(func(i int) string { return otherAddress(ip, i) })}
@@ -111,7 +111,7 @@ func otherDigit(text string, i int) string {
 	return text[:at] + strconv.FormatUint((n+1+uint64(i))%16, 16) + text[at+1:]
 }
 
-// maxTries bounds the search for a value that stands nowhere yet. A file that holds all of them gets one that it holds.
+// maxTries bounds the search for a value that occurs nowhere yet. A file that holds all of them gets one that it holds.
 const maxTries = 250
 
 func (w *walker) unused(candidate func(i int) string) string {

@@ -17,8 +17,8 @@ type leaf struct {
 	at decode.At
 	// value is the value as text; empty for a list or mapping as such.
 	value string
-	// changes put another value in its place, in the struct that the leaf was found in. One that the plan does not tell from
-	// the first (a version that means the same) may be told from another.
+	// changes put another value in its place, in the struct that the leaf was found in. Several are tried, because one
+	// (another patch release, say) may leave the plan as it was.
 	changes []change
 	// whole is true for a list, a mapping or a block, which are left out instead of changed.
 	whole bool
@@ -177,7 +177,7 @@ func (w *walker) text(v *decode.Value[string], tag reflect.StructTag) {
 	}
 }
 
-// textLines makes a leaf of each line. It stands at its own line where the file writes the text as a block.
+// textLines makes a leaf of each line. Its place is its own line where the file writes the text as a block.
 func (w *walker) textLines(v *decode.Value[string]) {
 	lines := strings.SplitAfter(v.V, "\n")
 	for i, line := range lines {
@@ -197,7 +197,7 @@ func (w *walker) textLines(v *decode.Value[string]) {
 	}
 }
 
-// free makes leaves of the scalars in a part whose shape belongs to somebody else. They stand where the part begins.
+// free makes leaves of the scalars in a part whose shape belongs to somebody else. Their place is where the part begins.
 func (w *walker) free(f *decode.Free) {
 	if !f.Set {
 		return

@@ -17,7 +17,7 @@ import (
 	"muster/profiles"
 )
 
-// view is what a plan of the machine makes of the file that is explained.
+// view extracts the explained file from a plan.
 type view func(plan.Machine) (data []byte, there bool, err error)
 
 // probe is one value that is tried.
@@ -72,8 +72,8 @@ func (e *explainer) trace(base []byte, line int, look view) error {
 }
 
 // rounds tries each way of changing values in turn. Lists and mappings have rounds of their own: one that is left out as
-// a whole would hide what the values inside it do. So have choices: one can undo what another does, as when a machine gets
-// another role and is to be made in earnest at once.
+// a whole would hide what the values inside it do. So have choices: two changed together can cancel out, for example a
+// node's role and dryRun.
 func (s *search) rounds() {
 	most := 0
 	for _, p := range s.probes {
@@ -254,7 +254,7 @@ func (s *search) nodes() int {
 	return len(slices.DeleteFunc(slices.Clone(s.Machines), func(m plan.Machine) bool { return m.Config.Pool }))
 }
 
-// changeDefaults changes defaults, which are known by their path: others may be there when the spec says something else.
+// changeDefaults changes defaults, which are known by their path: others may be there when the spec sets something else.
 func (s *search) changeDefaults(cluster *spec.Cluster, round []int, way int) {
 	wanted := map[string]bool{}
 	for _, i := range round {

@@ -251,7 +251,7 @@ func (w words) installer(way profiles.NetBoot, doc render.Document) (render.Docu
 	return render.Document{}, nil
 }
 
-// mode reads the mode of a file of the profile, which is 0644 where it says nothing.
+// mode reads the mode of a file of the profile, 0644 unless it sets one.
 func (w words) mode(f profiles.File) fs.FileMode {
 	if !f.Mode.Set {
 		return 0o644

@@ -40,12 +40,12 @@ type foreign struct {
 	info fs.FileInfo
 }
 
-// pristine says whether the file is what entry says, with the mode that this package gives.
+// pristine reports whether the file is what entry describes, with the mode that this package gives.
 func (o ownedFile) pristine(entry Entry) bool {
 	return o.sha256 == entry.SHA256 && hasMode(o.info, fileMode)
 }
 
-// hasMode says whether info has exactly the mode, on systems that have modes.
+// hasMode reports whether info has exactly the mode, on systems that have modes.
 func hasMode(info fs.FileInfo, mode fs.FileMode) bool {
 	const all = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 	return !systemHasModes || info.Mode()&all == mode
@@ -221,7 +221,7 @@ func (t *target) refuseOwner(p string) error {
 		t.name, filepath.Join(t.name, filepath.FromSlash(p)))
 }
 
-// uses says whether nothing else may be at p: a file or a folder of the tree is to be there, or a file
+// uses reports whether nothing else may be at p: a file or a folder of the tree is to be there, or a file
 // is to be where p has a folder.
 func (w *tree) uses(p string) bool {
 	if w.folders[p] {
@@ -266,7 +266,7 @@ func compare(found *inventory, want *tree) Result {
 	return res
 }
 
-// upToDate says whether the folder is already what a write of want would make of it.
+// upToDate reports whether the folder is already what a write of want would make of it.
 func upToDate(found *inventory, want *tree, res Result) bool {
 	if !found.private || string(found.manifest) != string(want.manifest) || len(res.Unchanged) != len(want.files) {
 		return false

@@ -76,7 +76,7 @@ type Options struct {
 	Progress func(done, all int)
 }
 
-// Result says what a Write did. All paths are slash-separated, relative to the folder, and sorted.
+// Result tells what a Write did. All paths are slash-separated, relative to the folder, and sorted.
 type Result struct {
 	Written bool // false when the folder already was as wanted and nothing in it was touched
 
@@ -94,7 +94,7 @@ type Result struct {
 //
 // Every error names the path concerned and what to do. Up to the exchange an error leaves the old tree as
 // it was. An error after it, from removing the old tree, comes with Result.Written true: the new tree then
-// stands in full and the next run removes the rest.
+// is there in full and the next run removes the rest.
 func Write(dir string, files []File, opts Options) (res Result, err error) {
 	want, err := newTree(files)
 	if err != nil {

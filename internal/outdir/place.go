@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// place puts the finished staging tree at the folder's place. When it returns nil the new tree stands there,
-// durably, and the old one is left under the name ready or aside; after an error the old one stands there.
+// place puts the finished staging tree at the folder's place. When it returns nil the new tree is there,
+// durably, and the old one is left under the name ready or aside; after an error the old one is there.
 func (t *target) place(exists bool) error {
 	// The new name says that the tree is complete, which a later run relies on.
 	if err := t.rename(t.staging, t.ready); err != nil {
@@ -29,7 +29,7 @@ func (t *target) place(exists bool) error {
 	return t.settle(swap)
 }
 
-// placeByRenames is the exchange for systems that have none. Between the two renames nothing stands at the
+// placeByRenames is the exchange for systems that have none. Between the two renames nothing is at the
 // folder's place; recover puts the old tree back if the run is killed there.
 func (t *target) placeByRenames() error {
 	if err := t.rename(t.path, t.aside); err != nil {
@@ -47,7 +47,7 @@ func (t *target) placeByRenames() error {
 	return nil
 }
 
-// moveIn gives the ready tree the folder's place, where nothing stands.
+// moveIn gives the ready tree the folder's place, where nothing is.
 func (t *target) moveIn() error {
 	if err := t.rename(t.ready, t.path); err != nil {
 		return err

@@ -194,7 +194,7 @@ func (c *clearing) foreign(p string) error {
 	return c.taken(p)
 }
 
-// counterpart returns what stands at p in the folder, nil if nothing does. It refuses a p that has a file or a symlink
+// counterpart returns what is at p in the folder, nil if nothing does. It refuses a p that has a file or a symlink
 // where it needs a folder: by a symlink it would change something outside the folder.
 func (c *clearing) counterpart(p string) (fs.FileInfo, error) {
 	if dir := path.Dir(p); dir != "." {
@@ -222,17 +222,17 @@ func (c *clearing) taken(p string) error {
 	return fmt.Errorf("%s: %s appeared while a run was writing and its place is taken now: move it away, then run again", c.t.name, c.t.in(c.root, p))
 }
 
-// sameTime says whether a file was not written to between two looks at it, or is a copy of the other.
+// sameTime reports whether a file was not written to between two looks at it, or is a copy of the other.
 func sameTime(a, b fs.FileInfo) bool { return a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() }
 
-// sameLink says whether both are symlinks to the same place.
+// sameLink reports whether both are symlinks to the same place.
 func sameLink(a, b string) bool {
 	toA, errA := os.Readlink(a)
 	toB, errB := os.Readlink(b)
 	return errA == nil && errB == nil && toA == toB
 }
 
-// sameBytes says whether two files, which are what info says, are copies of each other.
+// sameBytes reports whether two files, of which info describes the first, are copies of each other.
 func sameBytes(a, b string, info fs.FileInfo) (bool, error) {
 	if !info.Mode().IsRegular() {
 		return false, nil

@@ -19,7 +19,7 @@ const syncIsCheap = true
 // failed since root was opened and were not reported to it yet; kernels before 5.8 report none.
 func syncTree(root *os.File) error { return unix.Syncfs(int(root.Fd())) }
 
-// isMountPoint says whether something is mounted at name. statx(2) knows from Linux 5.8 on; before, only
+// isMountPoint reports whether something is mounted at name. statx(2) knows from Linux 5.8 on; before, only
 // a mount of another file system is seen, by its device.
 func isMountPoint(name string) (bool, error) {
 	var stx unix.Statx_t

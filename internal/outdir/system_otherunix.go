@@ -28,5 +28,5 @@ func syncTree(root *os.File) error {
 	})
 }
 
-// isMountPoint says whether another file system is mounted at name.
+// isMountPoint reports whether another file system is mounted at name.
 func isMountPoint(name string) (bool, error) { return differsFromParent(name) }

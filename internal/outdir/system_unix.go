@@ -110,14 +110,14 @@ func create(name string) (*os.File, error) {
 	}
 }
 
-// linkRefused says whether err means that this file cannot be hard-linked, rather than that the disk failed.
+// linkRefused reports whether err means that this file cannot be hard-linked, rather than that the disk failed.
 // EPERM is also how Linux refuses links to files of other users (fs.protected_hardlinks).
 func linkRefused(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EXDEV) ||
 		errors.Is(err, errors.ErrUnsupported)
 }
 
-// ownedByUser says whether info belongs to the user that runs the process.
+// ownedByUser reports whether info belongs to the user that runs the process.
 func ownedByUser(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Geteuid()
@@ -142,7 +142,7 @@ func syncFolder(name string) error {
 	return f.Sync()
 }
 
-// differsFromParent says whether name is on another file system than the folder that it is in.
+// differsFromParent reports whether name is on another file system than the folder that it is in.
 func differsFromParent(name string) (bool, error) {
 	var own, parent syscall.Stat_t
 	if err := syscall.Lstat(name, &own); err != nil {

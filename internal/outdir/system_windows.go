@@ -53,7 +53,7 @@ func create(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 }
 
-// linkRefused says whether err means that this file cannot be hard-linked, rather than that the disk failed.
+// linkRefused reports whether err means that this file cannot be hard-linked, rather than that the disk failed.
 func linkRefused(err error) bool {
 	return errors.Is(err, windows.ERROR_INVALID_FUNCTION) || errors.Is(err, windows.ERROR_TOO_MANY_LINKS) ||
 		errors.Is(err, windows.ERROR_NOT_SAME_DEVICE) || errors.Is(err, errors.ErrUnsupported)

@@ -25,7 +25,7 @@ type target struct {
 	// masked is whether the process's umask takes rights away from the owner, so that every mode has to be set.
 	masked bool
 
-	// seen is what this run carried over, as it was found, once the new tree stands at the folder's place.
+	// seen is what this run carried over, as it was found, once the new tree is at the folder's place.
 	seen map[string]fs.FileInfo
 
 	Options
@@ -75,7 +75,7 @@ func checkDots(dir string) error {
 	return nil
 }
 
-// stat returns what stands at the folder's place, nil when nothing does, and refuses anything but a folder.
+// stat returns what is at the folder's place, nil when nothing does, and refuses anything but a folder.
 func (t *target) stat() (fs.FileInfo, error) {
 	info, err := os.Lstat(t.path)
 	switch {

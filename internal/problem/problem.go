@@ -1,4 +1,4 @@
-// Package problem owns what is wrong with a spec: where it stands, what it is, and what to write instead. Every stage
+// Package problem owns what is wrong with a spec: where it is, what it is, and what to write instead. Every stage
 // reports into one List, so that a user sees all problems of a run at once. It knows nothing of YAML, of the spec's
 // types or of the terminal beyond printing a List.
 package problem
@@ -22,7 +22,7 @@ type At struct {
 // Known reports whether a line of a file holds the value.
 func (a At) Known() bool { return a.Line > 0 }
 
-// Or is the one of two places that a line of a file holds, the first if both are: what stands there is what can be mended.
+// Or is the one of two places that a line of a file holds, the first if both are: what is written there can be mended.
 func (a At) Or(other At) At {
 	if !a.Known() && other.Known() {
 		return other
@@ -42,7 +42,7 @@ const (
 	Notice
 )
 
-// String is the word printed before a problem that is no error.
+// String is the word printed before a problem that is not an error.
 func (s Severity) String() string {
 	switch s {
 	case Warning:
@@ -66,7 +66,7 @@ type Problem struct {
 	Instead string
 }
 
-// String is the one-line form: file:line:col: path: message; instead. A problem that is no error has its severity in
+// String is the one-line form: file:line:col: path: message; instead. A problem that is not an error has its severity in
 // front of the path.
 func (p Problem) String() string {
 	severity := ""
@@ -88,7 +88,7 @@ func (p Problem) Text() string {
 	return text
 }
 
-// place is where the problem stands, as editors and terminals make a link of it.
+// place is where the problem is, as editors and terminals make a link of it.
 func (p Problem) place() string {
 	if !p.Known() {
 		return p.File

@@ -59,7 +59,7 @@ func check(cfg node.Config, refused *problem.List) {
 	}
 }
 
-// cleanPath reports whether p is absolute, is written in the shortest way, and is no folder by its name.
+// cleanPath reports whether p is absolute, is written in the shortest way, and does not end in a slash.
 func cleanPath(p string) bool {
 	return printablePath.MatchString(p) && path.Clean(p) == p
 }

@@ -99,7 +99,7 @@ func Encode(format string, butane Butane, cfg node.Config) (Document, error) {
 	return doc, nil
 }
 
-// refusal makes the error of what was refused. What no line of the spec caused by itself stands at the node or pool.
+// refusal makes the error of what was refused. What no line of the spec caused by itself is reported at the node or pool.
 func refusal(cfg node.Config, refused *problem.List) *Refused {
 	problems := refused.Sorted()
 	for i := range problems {

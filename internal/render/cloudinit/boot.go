@@ -12,26 +12,24 @@ import (
 )
 
 // repairScript runs at every boot before write_files, through /bin/sh with the arguments of repairCommand, and does nothing
-// once the file $done is there. It has two parts.
+// once the file $done is there. In this order:
 //
-// First the network. cloud-init writes the network's files once, after it has recorded that it knows this instance, and a
-// cut between the two leaves a machine that it never gives a network. The mark in /run says that they were written in
-// this boot; 22.4.2 leaves it, and where an older one does not, the addresses alone decide. Without it, and when half a minute brings not all of the machine's own addresses,
-// or no address at all, the record is taken away and the machine starts again as for the first time. That can be wrong, when
-// a cable is out or DHCP is silent, so it happens three times at most.
+//  1. It syncs, for what cloud-init wrote before: the network's files, which it writes once, and its record of the hostname,
+//     which stops it before bootcmd when a cut left it empty.
+//  2. With a static network it removes netplan's file of Debian's cloud images, by which all interfaces ask DHCP: netplan
+//     makes 10-netplan-all-en.network of it, which comes before 10-netplan-ens3.network and would win over a static network.
+//  3. It looks for the network. cloud-init writes the network's files once, after it has recorded that it knows this
+//     instance, and a cut between the two leaves a machine that it never gives a network. The mark in /run means that they
+//     were written in this boot. cloud-init 22.4.2 writes this mark; older releases may not, and then only the addresses
+//     count. If the mark is missing and after 30 seconds the machine lacks one of its static addresses, or has no global
+//     address at all, the script removes the instance record and reboots, as for the first time. That can be wrong, when a
+//     cable is out or DHCP is silent, so it happens three times at most.
+//  4. It compares the modes and bytes of all files, in order, with their digest, and asks whether the first unit is enabled,
+//     which is the last thing that runcmd does. On a difference it removes the marks of the modules that made all this, so
+//     that cloud-init runs them again later in this boot. The names of marks are those of every cloud-init from 19.4 on:
+//     config_ and the module, in instance/sem.
 //
-// Before that it takes away netplan's file of Debian's cloud images, by which all interfaces ask DHCP: netplan makes
-// 10-netplan-all-en.network of it, which comes before 10-netplan-ens3.network and would win over a static network.
-//
-// Then the files. It compares the modes and bytes of all files, in order, with their digest, and asks whether the
-// first unit is enabled, which is the last thing that runcmd does. On a difference it takes away the marks of the modules
-// that made all this, so that cloud-init runs them again later in this boot. It ends well in any case: cloud-init would
-// only report a failure, and nothing in it is worse than not repairing.
-//
-// It syncs first, for what cloud-init wrote before: the network's files, which it writes once, and its record of the
-// hostname, which stops it before bootcmd when a cut left it empty.
-//
-// The names of marks are those of every cloud-init from 19.4 on: config_ and the module, in instance/sem.
+// It always exits 0: cloud-init would only report a failure.
 const repairScript = `done=$1 start=$2 digest=$3 addresses=$4
 shift 4
 [ ! -e "$done" ] || exit 0
@@ -168,7 +166,7 @@ func chownCommands(files []diskFile) []command {
 	return all
 }
 
-// boot is what bootcmd and runcmd say, read back.
+// boot is what bootcmd and runcmd hold, read back.
 type boot struct {
 	done, start, digest string
 	addresses           string

@@ -134,7 +134,7 @@ func diskFiles(cfg node.Config) []diskFile {
 	return all
 }
 
-// root is the user and the group that own what says nothing else.
+// root is the user and the group that own a file which names no others.
 const root = "root"
 
 // links returns what all interfaces have in common.

@@ -16,7 +16,7 @@ import (
 
 // User-data with programs is a MIME message: the configuration, readable or packed, then a boothook for each program.
 //
-// The boundary stands in no part: its line begins with a hyphen, which no line of base64 and of our scripts does, and in
+// The boundary occurs in no part: its line begins with a hyphen, which no line of base64 and of our scripts does, and in
 // the configuration hyphens are followed by a blank. The line feed before it belongs to it, not to the part.
 const (
 	boundary        = "muster"

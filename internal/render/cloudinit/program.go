@@ -14,7 +14,7 @@ import (
 )
 
 // programHead and programBody are a boothook, a script that cloud-init runs at every boot before it reads its
-// configuration; between them stand the values, and after them the compressed program in base64. While the file $done is
+// configuration; between them are the values, and after them the compressed program in base64. While the file $done is
 // missing it puts the program in its place, unless that is whole, and so repairs what a cut left by itself: the repair
 // of write_files knows nothing of it. A new program takes its name only when it is whole and on the disk.
 //

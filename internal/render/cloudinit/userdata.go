@@ -143,8 +143,8 @@ func userDataOf(cfg node.Config) userData {
 	return doc
 }
 
-// large is from how many bytes on a file comes before the others. Such a file, which is the script, is the same on all
-// machines: documents that begin alike are compressed, and read, that far only once.
+// Files of at least large bytes come first. There is one, the script, which is the same on all machines: documents that begin
+// alike are compressed, and read, that far only once.
 const large = 4 << 10
 
 // largeFirst orders files, on which nothing in the document or on the machine depends.
@@ -184,10 +184,10 @@ const (
 	entryStart = "  - path: "
 )
 
-// marshal returns user-data, and how many bytes at its beginning end with the large files.
+// marshal returns user-data, and the length of its beginning, up to the end of the large files.
 //
-// It is written here, but for users: strings in the two kinds of scalars that text has, for which yaml.v3 takes longer than
-// for anything else that is done for a document. It reads them back all the same.
+// Written by hand, except users, because yaml.v3 was the slowest part of making a document. All values are strings in one of
+// text's two styles. yaml.v3 still reads the result back.
 func (doc userData) marshal() (to []byte, shared int, err error) {
 	size := 16 << 10
 	for _, f := range doc.WriteFiles {

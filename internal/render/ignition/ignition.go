@@ -91,7 +91,7 @@ func encode(kind Butane, doc butane.Config, from places, programs []node.Program
 }
 
 // canonical encodes one of Ignition's structures as JSON with sorted keys and without the empty objects that encoding/json
-// writes for structures which say nothing: a fifth of a small document.
+// writes for structures that set nothing: a fifth of a small document.
 func canonical(structure any, programs []node.Program) ([]byte, error) {
 	encoded, err := json.Marshal(structure)
 	if err != nil {
@@ -242,7 +242,7 @@ func program(p node.Program) butane.File {
 // programHash begins the digest of a program.
 const programHash = "sha256-"
 
-// root owns what says nothing else: Ignition's default is user 0 and group 0.
+// root owns a file that names nobody else: Ignition's default is user 0 and group 0.
 const root = "root"
 
 const gzipCompression = "gzip"
@@ -308,7 +308,7 @@ func unit(u node.Unit, start string) butane.Unit {
 	return out
 }
 
-// user says an empty hash too: it locks the password of a user whom the image already has.
+// user sets an empty hash too: it locks the password of a user whom the image already has.
 func user(u node.User) butane.PasswdUser {
 	out := butane.PasswdUser{Name: u.Name, PasswordHash: &u.PasswordHash}
 	for _, key := range u.SSHAuthorizedKeys {

@@ -77,7 +77,7 @@ func byName(name string) section {
 	return section{"Match", []setting{{"Name", name}}}
 }
 
-// matchOf finds an interface by its permanent MAC (a member of a bond gets the bond's), and then only what is no virtual
+// matchOf finds an interface by its permanent MAC (a member of a bond gets the bond's), and then only what is not a virtual
 // interface, since VLANs inherit even the permanent one.
 func matchOf(e node.Ethernet) section {
 	if e.MAC == "" {
@@ -177,7 +177,7 @@ func readNetwork(files []node.File) (*node.Network, error) {
 	return r.network()
 }
 
-// networkReader collects what the files say of each other: which interface carries a VLAN stands in that interface's
+// networkReader collects what the files say of each other: which interface carries a VLAN is written in that interface's
 // file.
 type networkReader struct {
 	devices  map[string]unitFile

@@ -107,7 +107,7 @@ func neverFails(err error) {
 }
 
 // Shorter returns whichever of the two base64 forms of contents is shorter, and whether that one is compressed.
-// Compression has to win by more than margin bytes: what the document needs to say that it is there.
+// Compression has to win by more than margin bytes: what the document needs to announce it.
 func Shorter(contents []byte, margin int) (text string, compressed bool) {
 	plain := Base64(contents)
 	if packed := GzipBase64(contents); len(packed)+margin < len(plain) {
