@@ -21,6 +21,7 @@ import (
 	"muster/internal/rendezvous/binaries"
 	"muster/internal/secrets"
 	"muster/internal/spec"
+	"muster/internal/terminal"
 )
 
 // The exit codes of gen.
@@ -282,24 +283,14 @@ func (o *options) print(problems *problem.List, sources map[string][]byte) error
 
 // style shows people the lines of the sources, without what is secret in them.
 func (o *options) style(sources map[string][]byte) problem.Style {
-	if !isTerminal(o.stderr) {
+	if !terminal.Is(o.stderr) {
 		return problem.Style{}
 	}
-	style := problem.Style{Source: map[string][]byte{}, Color: os.Getenv("NO_COLOR") == ""}
+	style := problem.Style{Source: map[string][]byte{}, Color: terminal.Colors(o.stderr)}
 	for name, text := range sources {
 		style.Source[name] = spec.Hide(text)
 	}
 	return style
-}
-
-// isTerminal reports whether w is a terminal's file.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func (o *options) check() *cobra.Command {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"muster/internal/diff"
 	"muster/internal/generate"
+	"muster/internal/terminal"
 )
 
 // errDiffers ends a run of gen diff that has shown differences.
@@ -44,7 +44,7 @@ func (o *options) showDiff() error {
 	if o.format == "json" {
 		err = o.encode(report)
 	} else {
-		err = diff.Print(o.stdout, report, isTerminal(o.stdout) && os.Getenv("NO_COLOR") == "")
+		err = diff.Print(o.stdout, report, terminal.Colors(o.stdout))
 	}
 	if err != nil {
 		return err

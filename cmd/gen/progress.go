@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"muster/internal/terminal"
 )
 
 // patience is how long a run may take before it shows how far it is, and the shortest time between two looks.
@@ -28,7 +30,7 @@ type progress struct {
 
 // newProgress draws at w, if that is a terminal.
 func newProgress(w io.Writer) *progress {
-	if !isTerminal(w) {
+	if !terminal.Is(w) {
 		return &progress{}
 	}
 	return &progress{w: w, begin: time.Now()}

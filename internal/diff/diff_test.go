@@ -399,9 +399,14 @@ func TestRenamedCluster(t *testing.T) {
 
 // TestHostileContents: what a file holds cannot command a terminal.
 func TestHostileContents(t *testing.T) {
-	r := &diff.Report{Files: []diff.File{{Path: "a", Change: diff.Changed, Text: "--- a/a\n+++ b/a\n@@ -1,1 +1,1 @@\n-\x1b]0;x\x07\n+\u202eb\r\n"}}}
-	if out := printed(t, r, false); strings.ContainsAny(out, "\x1b\x07\u202e\r") || !strings.Contains(out, `-\u001b]0;x\u0007`) {
+	r := &diff.Report{Files: []diff.File{{Path: "a", Change: diff.Changed, Text: "--- a/a\n+++ b/a\n@@ -1,1 +1,1 @@\n-\x1b]0;x\x07\n+\u202eb\u200b\u2028\r\n"}}}
+	want := `-\u001b]0;x\u0007` + "\n" + `+\u202eb\u200b\u2028\u000d` + "\n"
+	if out := printed(t, r, false); strings.ContainsAny(out, "\x1b\x07\u202e\u200b\u2028\r") || !strings.Contains(out, want) {
 		t.Errorf("%q", out)
+	}
+	r.Files[0].Path = "a\nadded b"
+	if out := printed(t, r, false); strings.Contains(out, "\nadded b") {
+		t.Errorf("the name of a file makes a line of its own: %q", out)
 	}
 }
 

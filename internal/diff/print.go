@@ -6,18 +6,9 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"muster/internal/layout"
-)
-
-// The ANSI escapes that Print uses.
-const (
-	ansiBold  = "\x1b[1m"
-	ansiRed   = "\x1b[31m"
-	ansiGreen = "\x1b[32m"
-	ansiCyan  = "\x1b[36m"
-	ansiReset = "\x1b[0m"
+	"muster/internal/terminal"
 )
 
 // Print writes a report for people: each file, then what the changes mean. Nothing is written where nothing differs. The
@@ -43,12 +34,14 @@ type printer struct {
 }
 
 func (p *printer) file(f File) {
-	p.line(ansiBold, headline(f))
+	p.line(terminal.Bold, headline(f))
 	for _, words := range f.Words {
 		p.line(lineColor(words), "  "+words)
 	}
 	if f.Text == "" {
-		p.line("", sizes(f))
+		for _, line := range sizes(f) {
+			p.line("", "  "+line)
+		}
 		return
 	}
 	header, hunks := splitHeader(f.Text)
@@ -60,7 +53,7 @@ func (p *printer) file(f File) {
 	}
 	p.shown[key] = f.Path
 	for line := range strings.Lines(header) {
-		p.line(ansiBold, strings.TrimSuffix(line, "\n"))
+		p.line(terminal.Bold, strings.TrimSuffix(line, "\n"))
 	}
 	for line := range strings.Lines(hunks) {
 		p.line(lineColor(line), strings.TrimSuffix(line, "\n"))
@@ -83,17 +76,17 @@ func headline(f File) string {
 }
 
 // sizes stand for contents that are not shown.
-func sizes(f File) string {
+func sizes(f File) []string {
 	one := func(v *Version) string { return fmt.Sprintf("%d bytes, sha256 %s", v.Size, v.SHA256) }
 	switch {
 	case f.Old != nil && f.New != nil:
-		return "  from " + one(f.Old) + "\n  to   " + one(f.New)
+		return []string{"from " + one(f.Old), "to   " + one(f.New)}
 	case f.Old != nil:
-		return "  " + one(f.Old)
+		return []string{one(f.Old)}
 	case f.New != nil:
-		return "  " + one(f.New)
+		return []string{one(f.New)}
 	default:
-		return ""
+		return nil
 	}
 }
 
@@ -106,23 +99,20 @@ func splitHeader(text string) (header, hunks string) {
 func lineColor(line string) string {
 	switch line[0] {
 	case '-':
-		return ansiRed
+		return terminal.Red
 	case '+':
-		return ansiGreen
+		return terminal.Green
 	case '@':
-		return ansiCyan
+		return terminal.Cyan
 	default:
 		return ""
 	}
 }
 
 func (p *printer) line(color, text string) {
-	if text == "" {
-		return
-	}
-	text = visible(text)
+	text = terminal.Escaped(text)
 	if p.color && color != "" {
-		text = color + text + ansiReset
+		text = color + text + terminal.Reset
 	}
 	p.out.WriteString(text + "\n")
 }
@@ -131,20 +121,7 @@ func (p *printer) machines(all []Machine) {
 	p.out.WriteString("\n")
 	w := tabwriter.NewWriter(&p.out, 0, 4, 2, ' ', 0)
 	for _, m := range all {
-		fmt.Fprintf(w, "%s\t%s\n", visible(m.Folder), m.Meaning)
+		fmt.Fprintf(w, "%s\t%s\n", terminal.Escaped(m.Folder), m.Meaning)
 	}
 	_ = w.Flush() // into memory
-}
-
-// visible replaces what a terminal would obey, or what would change the order of what it shows.
-func visible(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r != '\t' && r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
-			fmt.Fprintf(&b, "\\u%04x", r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -391,3 +391,15 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("%v: a password hash is shown: %s", err, text)
 	}
 }
+
+// TestHostileText: what a file or a value holds cannot command a terminal.
+func TestHostileText(t *testing.T) {
+	e := &explain.Explanation{File: "a\nb", Line: 1, Text: "\x1b]0;x\x07\u202e\u200b\u2028", Notes: []string{"\u2029\u00ad"}}
+	var out strings.Builder
+	if err := explain.Print(&out, e, "out"); err != nil {
+		t.Fatal(err)
+	}
+	if want := `out/a\u000ab:1` + "\n    " + `\u001b]0;x\u0007\u202e\u200b\u2028` + "\nnote  " + `\u2029\u00ad` + "\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}

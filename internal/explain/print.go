@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"unicode"
+
+	"muster/internal/terminal"
 )
 
 // Print writes an explanation for people. out is the output folder, as the user calls it. Control characters of a file or
@@ -43,7 +44,9 @@ type printer struct {
 }
 
 // row notes a line of the table; a label is written once for the rows that follow each other with it.
-func (p *printer) row(label, text string) { p.rows = append(p.rows, [2]string{label, visible(text)}) }
+func (p *printer) row(label, text string) {
+	p.rows = append(p.rows, [2]string{label, terminal.Escaped(text)})
+}
 
 func (p *printer) table() {
 	w := tabwriter.NewWriter(&p.out, 0, 4, 2, ' ', 0)
@@ -60,13 +63,13 @@ func (p *printer) table() {
 }
 
 func (p *printer) title(e *Explanation, out string) {
-	fmt.Fprint(&p.out, visible(strings.TrimSuffix(out, "/")+"/"+e.File))
+	fmt.Fprint(&p.out, terminal.Escaped(strings.TrimSuffix(out, "/")+"/"+e.File))
 	if e.Line > 0 {
 		fmt.Fprintf(&p.out, ":%d", e.Line)
 	}
 	p.out.WriteString("\n")
 	if e.Text != "" {
-		p.out.WriteString("    " + visible(e.Text) + "\n")
+		p.out.WriteString("    " + terminal.Escaped(e.Text) + "\n")
 	}
 }
 
@@ -153,17 +156,4 @@ func templateText(t Template) string {
 		lines = append(lines, n)
 	}
 	return t.File + lineText(lines)
-}
-
-// visible replaces what a terminal would obey, or what would change the order of what it shows.
-func visible(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsControl(r) && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
-			fmt.Fprintf(&b, "\\u%04x", r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"muster/internal/terminal"
 )
 
 // FuzzPrint looks for a problem that makes the printer panic, that a terminal would obey, that takes more lines than it should, or that editors cannot read.
@@ -22,7 +24,7 @@ func FuzzPrint(f *testing.F) {
 			if err := Print(&out, []Problem{p}, Style{Source: map[string][]byte{file: []byte(source)}, Color: color}); err != nil {
 				t.Fatal(err)
 			}
-			text := strings.NewReplacer(ansiRed, "", ansiYellow, "", ansiCyan, "", ansiReset, "").Replace(out.String())
+			text := strings.NewReplacer(terminal.BoldRed, "", terminal.BoldYellow, "", terminal.BoldCyan, "", terminal.Reset, "").Replace(out.String())
 			if n := strings.Count(text, "\n"); n != 1 && n != 3 {
 				t.Errorf("%d lines: %q", n, text)
 			}

@@ -7,7 +7,8 @@ import (
 	"io"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"muster/internal/terminal"
 )
 
 // Style is how Print writes problems.
@@ -19,22 +20,14 @@ type Style struct {
 	Color bool
 }
 
-// The ANSI escapes that Print uses.
-const (
-	ansiRed    = "\x1b[1;31m"
-	ansiYellow = "\x1b[1;33m"
-	ansiCyan   = "\x1b[1;36m"
-	ansiReset  = "\x1b[0m"
-)
-
 func (s Severity) color() string {
 	switch s {
 	case Warning:
-		return ansiYellow
+		return terminal.BoldYellow
 	case Notice:
-		return ansiCyan
+		return terminal.BoldCyan
 	default:
-		return ansiRed
+		return terminal.BoldRed
 	}
 }
 
@@ -43,9 +36,9 @@ func (s Severity) color() string {
 func Print(w io.Writer, problems []Problem, style Style) error {
 	var out bytes.Buffer
 	for _, p := range problems {
-		line := visible(p.String())
+		line := terminal.Masked(p.String())
 		if style.Color {
-			line = visible(p.place()) + ": " + p.Severity.color() + p.Severity.String() + ansiReset + ": " + visible(p.Text())
+			line = terminal.Masked(p.place()) + ": " + p.Severity.color() + p.Severity.String() + terminal.Reset + ": " + terminal.Masked(p.Text())
 		}
 		out.WriteString(line + "\n")
 		if text, ok := sourceLine(style.Source[p.File], p.Line); ok {
@@ -87,7 +80,7 @@ func writeExcerpt(out *bytes.Buffer, p Problem, text string, color bool) {
 	number := fmt.Sprintf("%5d", p.Line)
 	mark := "^" + strings.Repeat("~", max(to-from-1, 0))
 	if color {
-		mark = p.Severity.color() + mark + ansiReset
+		mark = p.Severity.color() + mark + terminal.Reset
 	}
 	fmt.Fprintf(out, "%s | %s\n", number, strings.TrimRight(shown, " "))
 	fmt.Fprintf(out, "%s | %s%s\n", strings.Repeat(" ", len(number)), strings.Repeat(" ", from), mark)
@@ -142,7 +135,7 @@ func cellsOf(text string) []cell {
 	var cells []cell
 	at := 0
 	for _, r := range text {
-		c := cell{text: visible(string(r)), width: width(r)}
+		c := cell{text: terminal.Masked(string(r)), width: width(r)}
 		switch {
 		case r == '\t':
 			c.width = tabStop - at%tabStop
@@ -187,17 +180,6 @@ func wordLength(line []rune) int {
 		}
 	}
 	return len(line)
-}
-
-// visible replaces what a terminal would obey instead of drawing it: control characters, and the marks that turn the
-// direction of writing.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return utf8.RuneError
-		}
-		return r
-	}, text)
 }
 
 // jsonProblem is a problem as editors read it.
