@@ -33,7 +33,7 @@ type (
 // MAJOR.MINOR.
 type Profile struct {
 	decode.At
-	// Name is the profile's name, and that of its file.
+	// Name is the profile's name; of those that muster brings, also that of the file.
 	Name text `yaml:"name" required:"true" example:"debian12-containerd"`
 	// Description is one line for gen profiles.
 	Description text `yaml:"description" required:"true" example:"Debian 12 with containerd"`
@@ -69,8 +69,9 @@ type Profile struct {
 	CurlArgs list[text] `yaml:"curlArgs" example:"[--tlsv1.2]"`
 	// Defaults are what a spec's system block says where the spec does not.
 	Defaults Defaults `yaml:"defaults" example:"{selinux: disabled}"`
-	// KubeletArgs and ControllerManagerArgs are flags that the operating system makes necessary.
-	KubeletArgs           table[text] `yaml:"kubeletArgs" example:"{volume-plugin-dir: /opt/libexec/kubernetes/kubelet-plugins/volume/exec/}"`
+	// KubeletArgs are flags of the kubelet that the operating system makes necessary.
+	KubeletArgs table[text] `yaml:"kubeletArgs" example:"{volume-plugin-dir: /opt/libexec/kubernetes/kubelet-plugins/volume/exec/}"`
+	// ControllerManagerArgs are such flags of the controller manager.
 	ControllerManagerArgs table[text] `yaml:"controllerManagerArgs" example:"{flex-volume-plugin-dir: /opt/libexec/kubernetes/kubelet-plugins/volume/exec/}"`
 	// Files are files that every machine of the profile gets.
 	Files list[File] `yaml:"files" example:"[{path: /etc/crictl.yaml, contents: \"\"}]"`
@@ -83,21 +84,27 @@ type Profile struct {
 // Butane is a variant and version of Butane's configuration.
 type Butane struct {
 	decode.At
+	// Variant is the operating system, as Butane calls it.
 	Variant text `yaml:"variant" required:"true" example:"flatcar"`
+	// Version is that of the variant's configuration, which decides the version of Ignition.
 	Version text `yaml:"version" required:"true" example:"1.1.0"`
 }
 
 // Kubernetes is the range of Kubernetes versions that a profile fits, both ends included.
 type Kubernetes struct {
 	decode.At
-	Min     text `yaml:"min" required:"true" example:"\"1.24\""`
-	Max     text `yaml:"max" required:"true" example:"\"1.35\""`
+	// Min is the oldest minor version.
+	Min text `yaml:"min" required:"true" example:"\"1.24\""`
+	// Max is the newest minor version.
+	Max text `yaml:"max" required:"true" example:"\"1.35\""`
+	// Default is the version of a spec that names none.
 	Default text `yaml:"default" required:"true" example:"v1.34.4"`
 }
 
-// Containerd says which version of its configuration file the system's containerd reads: 2 (1.x and 2.x) or 3 (2.x).
+// Containerd is what differs between releases of containerd.
 type Containerd struct {
 	decode.At
+	// ConfigVersion is the version of its configuration file that containerd reads: 2 (1.x and 2.x) or 3 (2.x).
 	ConfigVersion number `yaml:"configVersion" required:"true" example:"2"`
 }
 
@@ -121,6 +128,7 @@ type Paths struct {
 // Time is the clock's service.
 type Time struct {
 	decode.At
+	// Service is the systemd unit.
 	Service text `yaml:"service" required:"true" example:"systemd-timesyncd.service"`
 	// Kind is whose configuration file names the servers.
 	Kind text `yaml:"kind" required:"true" enum:"timesyncd,chrony" example:"timesyncd"`
@@ -140,6 +148,7 @@ type Firewall struct {
 // Packages are what the package manager installs.
 type Packages struct {
 	decode.At
+	// Manager is the package manager.
 	Manager text `yaml:"manager" required:"true" enum:"apt,yum" example:"apt"`
 	// Base are tools that come from the operating system's own sources and are installed first.
 	Base list[text] `yaml:"base" example:"[ipset, ipvsadm]"`
@@ -156,14 +165,19 @@ type Packages struct {
 // Repository is one package source; a spec's own repositories have the same fields.
 type Repository struct {
 	decode.At
+	// Name is the source's name, unique in the profile.
 	Name text `yaml:"name" required:"true" example:"kubernetes"`
 	// File is the name of the file that holds the source, without its ending; the source's name by default. Naming one of
 	// the operating system's own files replaces it (a vault for a release past its end).
-	File       text         `yaml:"file" example:"CentOS-Base"`
-	BaseURL    text         `yaml:"baseURL" required:"true" example:"https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"`
-	Suite      text         `yaml:"suite" example:"/"`
-	Components list[text]   `yaml:"components" example:"[main]"`
-	GPGKeys    list[GPGKey] `yaml:"gpgKeys" example:"[]"`
+	File text `yaml:"file" example:"CentOS-Base"`
+	// BaseURL is the address of the source.
+	BaseURL text `yaml:"baseURL" required:"true" example:"https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"`
+	// Suite is apt's suite, or / for a source without suites.
+	Suite text `yaml:"suite" example:"/"`
+	// Components are apt's components.
+	Components list[text] `yaml:"components" example:"[main]"`
+	// GPGKeys are the keys that sign the source.
+	GPGKeys list[GPGKey] `yaml:"gpgKeys" example:"[]"`
 	// Exclude keeps packages of the source from being upgraded by a plain upgrade.
 	Exclude list[text] `yaml:"exclude" example:"[kubelet, kubeadm, kubectl]"`
 }
@@ -171,7 +185,9 @@ type Repository struct {
 // GPGKey is a signing key that is fetched, or lies on the image, and is accepted only with its fingerprint.
 type GPGKey struct {
 	decode.At
-	URL         text `yaml:"url" required:"true" example:"https://pkgs.k8s.io/core:/stable:/v{minor}/deb/Release.key"`
+	// URL is where the key is fetched from; file:///PATH names one that the image has.
+	URL text `yaml:"url" required:"true" example:"https://pkgs.k8s.io/core:/stable:/v{minor}/deb/Release.key"`
+	// Fingerprint is the key's, in 40 hexadecimal digits.
 	Fingerprint text `yaml:"fingerprint" required:"true" example:"DE15B14486CD377B9E876E1A234654DA9A296436"`
 }
 
@@ -179,46 +195,61 @@ type GPGKey struct {
 type Binary struct {
 	decode.At
 	// Path is where the program lies; with extract, the folder that an archive (.tar.gz) is unpacked into.
-	Path    text          `yaml:"path" required:"true" example:"/opt/bin/kubeadm"`
-	Extract flag          `yaml:"extract" example:"true"`
+	Path text `yaml:"path" required:"true" example:"/opt/bin/kubeadm"`
+	// Extract unpacks an archive.
+	Extract flag `yaml:"extract" example:"true"`
+	// Sources are where it comes from, by architecture.
 	Sources table[Source] `yaml:"sources" required:"true" example:"{amd64: {url: https://dl.k8s.io/release/v1.34.4/bin/linux/amd64/kubeadm, sha256: 0000000000000000000000000000000000000000000000000000000000000000}}"`
 }
 
 // Source is where a binary comes from on one architecture.
 type Source struct {
 	decode.At
-	URL    text `yaml:"url" required:"true" example:"https://dl.k8s.io/release/v1.34.4/bin/linux/amd64/kubeadm"`
+	// URL is where it is fetched from.
+	URL text `yaml:"url" required:"true" example:"https://dl.k8s.io/release/v1.34.4/bin/linux/amd64/kubeadm"`
+	// SHA256 is the digest of what is fetched, in hexadecimal.
 	SHA256 text `yaml:"sha256" required:"true" example:"0000000000000000000000000000000000000000000000000000000000000000"`
 }
 
 // Defaults are what a spec's system block says where the spec does not.
 type Defaults struct {
 	decode.At
-	SELinux  text `yaml:"selinux" enum:"disabled,permissive,enforcing" example:"disabled"`
+	// SELinux is the default of system.selinux.
+	SELinux text `yaml:"selinux" enum:"disabled,permissive,enforcing" example:"disabled"`
+	// Firewall is the default of system.firewall.
 	Firewall text `yaml:"firewall" enum:"disabled,ports,keep" example:"disabled"`
 }
 
 // File is a file that every machine of the profile gets.
 type File struct {
 	decode.At
-	Path     text `yaml:"path" required:"true" example:"/etc/crictl.yaml"`
-	Mode     text `yaml:"mode" example:"\"0644\""`
+	// Path is where the file lies on the machine.
+	Path text `yaml:"path" required:"true" example:"/etc/crictl.yaml"`
+	// Mode is the file's mode in octal digits; 0644 by default.
+	Mode text `yaml:"mode" example:"\"0644\""`
+	// Contents are the file's text.
 	Contents text `yaml:"contents" required:"true" example:"\"\""`
 }
 
 // Unit is a unit, or drop-ins of one.
 type Unit struct {
 	decode.At
-	Name     text         `yaml:"name" required:"true" example:"kubelet.service"`
-	Contents text         `yaml:"contents" example:"\"\""`
-	Enabled  flag         `yaml:"enabled" example:"true"`
-	DropIns  list[DropIn] `yaml:"dropIns" example:"[]"`
+	// Name is the unit's name, with its type.
+	Name text `yaml:"name" required:"true" example:"kubelet.service"`
+	// Contents are the unit; without them it is one that the system has.
+	Contents text `yaml:"contents" example:"\"\""`
+	// Enabled enables the unit, or disables it where it is false; without it the unit stays as it is.
+	Enabled flag `yaml:"enabled" example:"true"`
+	// DropIns are changes to the unit.
+	DropIns list[DropIn] `yaml:"dropIns" example:"[]"`
 }
 
 // DropIn is a change to a unit.
 type DropIn struct {
 	decode.At
-	Name     text `yaml:"name" required:"true" example:"10-muster.conf"`
+	// Name is the file's name in the unit's folder of drop-ins.
+	Name text `yaml:"name" required:"true" example:"10-muster.conf"`
+	// Contents are the drop-in.
 	Contents text `yaml:"contents" required:"true" example:"\"\""`
 }
 
@@ -235,17 +266,18 @@ type DropIn struct {
 // reads as something else.
 type PXE struct {
 	decode.At
-	// Boot runs the operating system from the network. For nodes without a disk, and for pools.
+	// Boot is for nodes without a disk, and for pools: it runs the operating system from the network.
 	Boot NetBoot `yaml:"boot" example:"{kernel: flatcar/flatcar_production_pxe.vmlinuz, source: the release's page}"`
-	// Install runs a system from the network that writes the operating system to the node's disk.
+	// Install is for nodes with a disk: it runs a system from the network that writes the operating system to that disk.
 	Install NetBoot `yaml:"install" example:"{kernel: flatcar/flatcar_production_pxe.vmlinuz, source: the release's page}"`
 }
 
 // NetBoot is what a machine boots over the network.
 type NetBoot struct {
 	decode.At
-	// Kernel and Initrds are paths below the folder of assets.
-	Kernel  text       `yaml:"kernel" required:"true" example:"debian12/vmlinuz"`
+	// Kernel is a path below the folder of assets.
+	Kernel text `yaml:"kernel" required:"true" example:"debian12/vmlinuz"`
+	// Initrds are paths below the folder of assets.
 	Initrds list[text] `yaml:"initrds" example:"[debian12/initrd.img]"`
 	// Assets are what else is fetched from that folder.
 	Assets list[text] `yaml:"assets" example:"[debian12/filesystem.squashfs]"`
@@ -253,9 +285,10 @@ type NetBoot struct {
 	Source text `yaml:"source" required:"true" example:"the release's page"`
 	// Args are the kernel's arguments, one parameter an item.
 	Args list[text] `yaml:"args" example:"[\"ignition.config.url={config}\"]"`
-	// Files and Units are the document of a system that installs; the first unit is started. It finds the documents of the
-	// machine to be in /etc/muster/install, by the names that they have in out/.
+	// Files are those of the document of a system that installs. It finds the documents of the machine to be in
+	// /etc/muster/install, by the names that they have in out/.
 	Files list[File] `yaml:"files" example:"[{path: /usr/local/lib/muster/install.sh, contents: \"\"}]"`
+	// Units are those of that document; the first is started.
 	Units list[Unit] `yaml:"units" example:"[{name: install.service, enabled: true}]"`
 }
 

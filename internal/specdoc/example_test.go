@@ -81,7 +81,7 @@ func (e example) text(t *testing.T) []byte {
 
 func testModel(t *testing.T) *model {
 	t.Helper()
-	s, err := readSource(os.DirFS("../.."))
+	s, err := readSource(os.DirFS("../.."), specFolders...)
 	if err != nil {
 		t.Fatal(err)
 	}

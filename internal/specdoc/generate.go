@@ -2,9 +2,12 @@ package main
 
 import "io/fs"
 
-// generate makes both files of the project's source, by their names.
+// specFolders hold what is documented of the spec, profileFolder what is of profiles.
+var specFolders, profileFolder = []string{"internal/kube", "internal/spec"}, "profiles"
+
+// generate makes all files of the project's source, by their names.
 func generate(project fs.FS) (map[string][]byte, error) {
-	s, err := readSource(project)
+	s, err := readSource(project, specFolders...)
 	if err != nil {
 		return nil, err
 	}
@@ -19,5 +22,9 @@ func generate(project fs.FS) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{schemaFile: schema, docFile: m.markdown()}, nil
+	profile, err := profilePage(project)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{schemaFile: schema, docFile: m.markdown(), profileFile: profile}, nil
 }

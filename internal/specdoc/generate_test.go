@@ -10,15 +10,16 @@ import (
 	"testing/fstest"
 
 	"muster/internal/spec"
+	"muster/profiles"
 )
 
-// TestFilesAreCurrent: the two files are those that the source gives now.
+// TestFilesAreCurrent: the files are those that the source gives now.
 func TestFilesAreCurrent(t *testing.T) {
 	files, err := generate(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{schemaFile, docFile} {
+	for name := range files {
 		written, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +77,7 @@ func TestUndocumentedFieldsAreRefused(t *testing.T) {
 
 // TestUndocumentedBlocksAreRefused holds the same for structs, with the real types and comments that were cut off.
 func TestUndocumentedBlocksAreRefused(t *testing.T) {
-	s, err := readSource(os.DirFS("../.."))
+	s, err := readSource(os.DirFS("../.."), specFolders...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +87,21 @@ func TestUndocumentedBlocksAreRefused(t *testing.T) {
 	}
 }
 
+// TestUndocumentedProfilesAreRefused: nor is anything of a profile left out of its page.
+func TestUndocumentedProfilesAreRefused(t *testing.T) {
+	s, err := readSource(os.DirFS("../.."), profileFolder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(s.fields, "Source.SHA256")
+	if _, err := modelOf[profiles.Profile](s); err == nil || !strings.Contains(err.Error(), "Source.SHA256 is not documented") {
+		t.Errorf("error %v, want that Source.SHA256 is not documented", err)
+	}
+}
+
 // TestReadSourceOutsideTheProject: a run in the wrong folder says so.
 func TestReadSourceOutsideTheProject(t *testing.T) {
-	if _, err := readSource(fstest.MapFS{}); err == nil || !strings.Contains(err.Error(), "project's folder") {
+	if _, err := readSource(fstest.MapFS{}, specFolders...); err == nil || !strings.Contains(err.Error(), "project's folder") {
 		t.Errorf("error %v, want one that names the project's folder", err)
 	}
 }

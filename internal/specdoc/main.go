@@ -1,7 +1,7 @@
-// Command specdoc writes what is made of the spec's own source: docs/spec.md for people and internal/spec/schema.json,
-// the JSON Schema, for editors. Field comments, struct tags, the comments of the rules, and the defaults are the only
-// place where any of it is written down, so neither file can tell something else than gen does. It reads Go source and
-// runs the defaults; it never reads a spec, and gen does not contain it.
+// Command specdoc writes what is made of the spec's and the profiles' own source: docs/spec.md and docs/profile.md for
+// people, and internal/spec/schema.json, the JSON Schema, for editors. Field comments, struct tags, the comments of the
+// rules, and the defaults are the only place where any of it is written down, so no file can tell something else than gen
+// does. It reads Go source and runs the defaults; it never reads a spec, and gen does not contain it.
 //
 // Run it from the project's folder, or as make docs.
 package main
@@ -13,8 +13,9 @@ import (
 
 // The files that are written, from the project's folder.
 const (
-	schemaFile = "internal/spec/schema.json"
-	docFile    = "docs/spec.md"
+	schemaFile  = "internal/spec/schema.json"
+	docFile     = "docs/spec.md"
+	profileFile = "docs/profile.md"
 )
 
 func main() {
@@ -24,14 +25,14 @@ func main() {
 	}
 }
 
-// write makes both files of the project in root.
+// write makes all files of the project in root.
 func write(root string) error {
 	files, err := generate(os.DirFS(root))
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{schemaFile, docFile} {
-		if err := os.WriteFile(root+"/"+name, files[name], 0o644); err != nil {
+	for name, contents := range files {
+		if err := os.WriteFile(root+"/"+name, contents, 0o644); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ var intro string
 // titles are the headings of blocks that are in several scopes or whose path tells nothing.
 var titles = map[string]string{
 	"Cluster": "The file",
+	"Profile": "The file",
 	"Machine": "What may be said everywhere",
 	"Scope":   "What may be said of a role, a node or a pool",
 }

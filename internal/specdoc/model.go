@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/decode"
 	"muster/internal/spec"
+	"muster/profiles"
 )
 
 // scope is one of the places of a spec where the same things may be set, the later winning over the earlier.
@@ -116,13 +117,18 @@ const (
 
 // newModel reads the spec's types from Cluster on.
 func newModel(s *source) (*model, error) {
-	m := &model{source: s, where: map[string][]scope{}}
-	if err := m.visit(reflect.TypeFor[spec.Cluster](), place{scope: ofFile}); err != nil {
+	m, err := modelOf[spec.Cluster](s)
+	if err != nil {
 		return nil, err
 	}
-	var err error
 	m.defaults, err = readDefaults()
 	return m, err
+}
+
+// modelOf reads types from Root on.
+func modelOf[Root any](s *source) (*model, error) {
+	m := &model{source: s, where: map[string][]scope{}}
+	return m, m.visit(reflect.TypeFor[Root](), place{scope: ofFile})
 }
 
 // block returns the block of a struct, or nil where it has not been met.
@@ -311,7 +317,7 @@ func shapeOf(t reflect.Type) (shape, error) {
 	if t.Kind() != reflect.Struct {
 		return shape{}, fmt.Errorf("%s is no type of a spec", t)
 	}
-	if t.PkgPath() == reflect.TypeFor[spec.Cluster]().PkgPath() {
+	if t.PkgPath() == reflect.TypeFor[spec.Cluster]().PkgPath() || t.PkgPath() == reflect.TypeFor[profiles.Profile]().PkgPath() {
 		return shape{kind: blockOf, structure: t}, nil
 	}
 	outer, inner := list, reflect.Type(nil)

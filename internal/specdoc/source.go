@@ -28,10 +28,10 @@ type area struct {
 	rules []string
 }
 
-// readSource parses the packages of the project that hold the spec's documentation.
-func readSource(project fs.FS) (*source, error) {
+// readSource parses the packages in these folders of the project, which hold what is documented.
+func readSource(project fs.FS, folders ...string) (*source, error) {
 	s := &source{structs: map[string]string{}, fields: map[string]string{}, patterns: map[string]string{}}
-	for _, folder := range []string{"internal/kube", "internal/spec"} {
+	for _, folder := range folders {
 		names, err := fs.Glob(project, folder+"/*.go") // sorted
 		if err != nil {
 			return nil, err
