@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -512,6 +513,58 @@ func (s *site) holder() *plane {
 		return fmt.Errorf("the lease is %+v", report.Init)
 	})
 	return holder
+}
+
+// TestClusterIsLostAtBirth: the control plane that made the cluster is lost for good before another one joined it. The
+// steps of docs/operate.md let the others and a blank machine in its place begin anew, while their first boot goes on.
+func TestClusterIsLostAtBirth(t *testing.T) {
+	for _, i := range []int{0, 1} { // the founder of the store, and another one
+		t.Run(fmt.Sprint("cp", i), func(t *testing.T) {
+			s := newSite(t, 3)
+			lost := s.planes[i]
+			for _, p := range s.planes {
+				s.group.Go(p.service)
+			}
+			s.eventually(patience, "all members", func() error { return s.members(3) })
+			s.group.Go(lost.bootstrap)
+			<-lost.done
+			before, err := s.status()
+			s.must(err)
+			lost.setDown(true)
+			for _, f := range []string{"kubernetes", "data", "data.agent", "data.founded", "discovery.conf"} {
+				s.must(os.RemoveAll(lost.file(f)))
+			}
+			lost.done = make(chan struct{})
+			lost.setDown(false)
+			for _, p := range s.planes {
+				s.group.Go(p.bootstrap)
+			}
+			for _, p := range s.planes {
+				s.eventually(patience, p.name+" waiting for the lost cluster", func() error {
+					log, err := os.ReadFile(p.file("log"))
+					if err == nil && !bytes.Contains(log, []byte("committed by "+lost.name+"; joining it")) {
+						err = errors.New("it does not say so")
+					}
+					return err
+				})
+			}
+			for _, p := range s.planes {
+				p.stopService(true)
+			}
+			for _, p := range s.planes {
+				s.must(os.RemoveAll(p.file("data")), os.RemoveAll(p.file("data.founded")))
+			}
+			for _, p := range s.planes {
+				p.stopService(false)
+			}
+			s.allJoined()
+			after, err := s.status()
+			s.must(err)
+			if after.Store.UID == before.Store.UID {
+				t.Error("the store is the old one")
+			}
+		})
+	}
 }
 
 // TestOperator: a revoked control plane is out of the store and gets no answer; a reopened one joins again.

@@ -377,6 +377,7 @@ type plane struct {
 	serve *exec.Cmd
 	agent *exec.Cmd
 	down  bool // no power
+	off   bool // the operator stopped the service
 }
 
 func (p *plane) space() string           { return fmt.Sprintf("s%dn%d", p.s.number, p.i) }
@@ -430,13 +431,15 @@ func (p *plane) process(args ...string) (*exec.Cmd, error) {
 
 // power starts the machine: what systemd would do, again and again.
 func (p *plane) power() {
-	p.s.group.Go(func() {
-		for p.powered() {
-			p.once(&p.serve, "serve", "--config", p.file("config.json"))
-			time.Sleep(200 * time.Millisecond)
-		}
-	})
+	p.s.group.Go(p.service)
 	p.s.group.Go(p.bootstrap)
+}
+
+func (p *plane) service() {
+	for p.powered() {
+		p.once(&p.serve, "serve", "--config", p.file("config.json"))
+		time.Sleep(200 * time.Millisecond)
+	}
 }
 
 // powered waits until the machine has power; false: the test is over.
@@ -478,12 +481,12 @@ func (p *plane) once(slot **exec.Cmd, args ...string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// start starts a process and notes it in slot, nil if the power went or the test ended in between: at no time is there
-// a process that is not noted.
+// start starts a process and notes it in slot, nil if the power went, the service was stopped or the test ended in
+// between: at no time is there a process that is not noted.
 func (p *plane) start(slot **exec.Cmd, args []string) (*exec.Cmd, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.down || p.ended() {
+	if p.down || p.ended() || p.off && slot == &p.serve {
 		return nil, nil
 	}
 	cmd, err := p.process(args...)
@@ -495,18 +498,21 @@ func (p *plane) start(slot **exec.Cmd, args []string) (*exec.Cmd, error) {
 
 // bootstrap is what the bootstrap step does.
 func (p *plane) bootstrap() {
-	verb := "init"
 	for p.powered() {
-		args := append([]string{verb, "--config", p.file("config.json"), "--"}, p.kubeadm(verb)...)
-		switch p.once(&p.agent, args...) {
-		case exitGood:
+		code := p.agentRuns("init")
+		if code == exitJoin {
+			code = p.agentRuns("join")
+		}
+		if code == exitGood {
 			close(p.done)
 			return
-		case exitJoin:
-			verb = "join"
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
+}
+
+func (p *plane) agentRuns(verb string) int {
+	return p.once(&p.agent, append([]string{verb, "--config", p.file("config.json"), "--"}, p.kubeadm(verb)...)...)
 }
 
 func (p *plane) signal(sig syscall.Signal) {
@@ -543,6 +549,24 @@ func (p *plane) setDown(down bool) {
 		defer p.mu.Unlock()
 		if p.serve != nil || p.agent != nil {
 			return errors.New("a process runs")
+		}
+		return nil
+	})
+}
+
+// stopService is systemctl stop, or start again.
+func (p *plane) stopService(stop bool) {
+	p.mu.Lock()
+	p.off = stop
+	if stop && p.serve != nil {
+		_ = p.serve.Process.Kill() // it may have ended
+	}
+	p.mu.Unlock()
+	p.s.eventually(patience, p.name+"'s service stopped", func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.off && p.serve != nil {
+			return errors.New("it runs")
 		}
 		return nil
 	})

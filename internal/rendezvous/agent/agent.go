@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -53,8 +54,8 @@ type State struct {
 	// InitRun and InitEpoch are the last init lease, written before kubeadm runs under it.
 	InitRun   string `json:"initRun,omitempty"`
 	InitEpoch int64  `json:"initEpoch,omitempty"`
-	// Began: kubeadm was started and has not been undone. Only then is there anything to undo; before that, what is in
-	// kubeadm's folders belongs to the user.
+	// Began: kubeadm was started, or got the certificates of a cluster to join, and that has not been undone. Only then
+	// is there anything to undo; before that, what is in kubeadm's folders belongs to the user.
 	Began bool `json:"began,omitempty"`
 	// InitDone: the init of this machine is committed.
 	InitDone bool `json:"initDone,omitempty"`
@@ -89,6 +90,9 @@ const (
 	Join
 )
 
+// ErrNoInit ends Join when no control plane's init is committed any more: Init has to be asked again.
+var ErrNoInit = errors.New("no control plane's init is committed any more: init is asked for again")
+
 // errFenced: the lease passed on while kubeadm ran.
 var errFenced = errors.New("the lease passed on to another run")
 
@@ -96,6 +100,9 @@ const (
 	pollEvery   = 5 * time.Second  // waiting for another node
 	closedEvery = 30 * time.Second // waiting for the operator
 	retryEvery  = 15 * time.Second // after kubeadm failed
+	// noInitFor is for how long a join waits for the init that it was told of. Asking for init too early does no harm:
+	// that lease knows better.
+	noInitFor = 3 * time.Minute
 )
 
 // Init runs kubeadm init if no control plane's init is committed, and ends when one is. It returns an error only when
@@ -109,7 +116,7 @@ func (a *Agent) Init(ctx context.Context) (Outcome, error) {
 		return Made, nil
 	}
 	for {
-		lease, err := a.acquire(ctx, a.API.AcquireInit)
+		lease, err := a.acquire(ctx, a.API.AcquireInit, forever)
 		if committed := committedBy(err); committed != nil {
 			return a.recognise(ctx, state, *committed)
 		}
@@ -153,7 +160,10 @@ func (a *Agent) initUnder(ctx context.Context, state *State, held rendezvous.Hel
 		if err := a.undo(ctx, state); err != nil {
 			return err
 		}
-		if err := a.kubeadm(ctx, state); err != nil {
+		if err := a.begin(state); err != nil {
+			return err
+		}
+		if err := a.Machine.Run(ctx); err != nil {
 			return err
 		}
 		return a.retry(ctx, "committing the init", func() error {
@@ -183,14 +193,14 @@ func (a *Agent) initUnder(ctx context.Context, state *State, held rendezvous.Hel
 	return Join, true, a.sleep(ctx, retryEvery)
 }
 
-// Join joins the cluster as a further control plane, and ends when it did. Errors are as with Init.
+// Join joins the cluster as a further control plane, and ends when it did. Errors are as with Init, and ErrNoInit.
 func (a *Agent) Join(ctx context.Context) error {
 	state, err := a.Machine.Load()
 	if err != nil || state.JoinDone || state.InitDone {
 		return err
 	}
 	for !state.JoinRan {
-		lease, err := a.acquire(ctx, a.API.AcquireJoin)
+		lease, err := a.acquire(ctx, a.API.AcquireJoin, noInitFor)
 		if rendezvous.CodeOf(err) == rendezvous.CodeClosed {
 			a.say("%v", err)
 			if err := a.sleep(ctx, closedEvery); err != nil {
@@ -220,10 +230,13 @@ func (a *Agent) joinUnder(ctx context.Context, state *State, held rendezvous.Hel
 		if err := a.undo(ctx, state); err != nil {
 			return err
 		}
+		if err := a.begin(state); err != nil {
+			return err
+		}
 		if err := a.fetchJoinFiles(ctx, held); err != nil {
 			return err
 		}
-		if err := a.kubeadm(ctx, state); err != nil {
+		if err := a.Machine.Run(ctx); err != nil {
 			return err
 		}
 		state.JoinRan = true
@@ -254,13 +267,10 @@ func (a *Agent) joinUnder(ctx context.Context, state *State, held rendezvous.Hel
 	return a.sleep(ctx, retryEvery)
 }
 
-// kubeadm runs kubeadm, after writing down that it did.
-func (a *Agent) kubeadm(ctx context.Context, state *State) error {
+// begin writes down that from now on there may be something to undo.
+func (a *Agent) begin(state *State) error {
 	state.Began = true
-	if err := a.Machine.Save(*state); err != nil {
-		return err
-	}
-	return a.Machine.Run(ctx)
+	return a.Machine.Save(*state)
 }
 
 // undo undoes what an unfinished kubeadm left, if one was started.
@@ -317,9 +327,14 @@ func (a *Agent) report(ctx context.Context) error {
 	return err
 }
 
-// acquire asks for a lease until it is granted, or an answer that asking again does not change.
-func (a *Agent) acquire(ctx context.Context, ask func(context.Context, rendezvous.Ask) (rendezvous.Lease, error)) (rendezvous.Lease, error) {
+// forever is the patience of who has nothing else to ask for.
+const forever time.Duration = math.MaxInt64
+
+// acquire asks for a lease until it is granted, or an answer that asking again does not change. Told for longer than
+// patience that something has to come first, it ends with ErrNoInit.
+func (a *Agent) acquire(ctx context.Context, ask func(context.Context, rendezvous.Ask) (rendezvous.Lease, error), patience time.Duration) (rendezvous.Lease, error) {
 	var seen int64
+	var waited time.Duration
 	for {
 		a.attempt++
 		lease, err := ask(ctx, rendezvous.Ask{Node: a.Node, Machine: a.MachineID, Run: a.Run, Attempt: a.attempt, Seen: seen})
@@ -336,6 +351,11 @@ func (a *Agent) acquire(ctx context.Context, ask func(context.Context, rendezvou
 		// A superseded ask is one that was overtaken by our own earlier one; the next has a higher number.
 		if final(err) && rendezvous.CodeOf(err) != rendezvous.CodeSuperseded {
 			return lease, err
+		}
+		if rendezvous.CodeOf(err) == rendezvous.CodeWaiting {
+			if waited += pause; waited > patience {
+				return lease, ErrNoInit
+			}
 		}
 		if pause > 0 {
 			a.say("waiting: %v", err)
