@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -20,8 +21,9 @@ func (k *Kubernetes) Handler(prefix string) http.Handler {
 	mux.HandleFunc("GET "+prefix+"/api/v1/nodes", k.listNodes)
 	mux.HandleFunc("GET "+prefix+"/api/v1/nodes/{name}", k.getNode)
 	mux.HandleFunc("DELETE "+prefix+"/api/v1/nodes/{name}", k.deleteNode)
-	mux.HandleFunc("POST "+prefix+"/v3/cluster/member/list", k.listMembers)
-	mux.HandleFunc("POST "+prefix+"/v3/cluster/member/remove", k.removeMember)
+	gateway := cmp.Or(k.Gateway, "/v3")
+	mux.HandleFunc("POST "+prefix+gateway+"/cluster/member/list", k.listMembers)
+	mux.HandleFunc("POST "+prefix+gateway+"/cluster/member/remove", k.removeMember)
 	return mux
 }
 

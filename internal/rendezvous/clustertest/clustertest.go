@@ -29,6 +29,8 @@ type Kubernetes struct {
 	fail    error
 	// Minted counts tokens ever made.
 	Minted int
+	// Gateway is the prefix of etcd's JSON gateway, /v3 when empty; it is set before Handler is called.
+	Gateway string
 }
 
 // Token is a live bootstrap token.

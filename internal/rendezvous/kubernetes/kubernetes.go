@@ -323,8 +323,11 @@ func (c *Cluster) DeleteNode(ctx context.Context, name, uid string) error {
 	return err
 }
 
-// etcd calls etcd's JSON gateway, which etcd 3.4 and later serve beside gRPC, with kubeadm's certificate for health
-// checks.
+// gateways are the prefixes of etcd's JSON gateway: the first from etcd 3.4 on; 3.3, which kubeadm runs until Kubernetes
+// 1.16, has only the second.
+var gateways = []string{"/v3", "/v3beta"}
+
+// etcd calls etcd's JSON gateway, which it serves beside gRPC, with kubeadm's certificate for health checks.
 func (c *Cluster) etcd(ctx context.Context, path string, body, out any) error {
 	if !c.Joined() {
 		return rendezvous.ErrNoCluster
@@ -348,21 +351,36 @@ func (c *Cluster) etcd(ctx context.Context, path string, body, out any) error {
 	return call(ctx, client, http.MethodPost, cmp.Or(c.Etcd, "https://127.0.0.1:2379")+path, plainJSON, body, out)
 }
 
+type etcdMember struct {
+	ID        string   `json:"ID"` // a 64-bit number, which the gateway writes as text
+	Name      string   `json:"name"`
+	PeerURLs  []string `json:"peerURLs"`
+	IsLearner bool     `json:"isLearner"`
+}
+
+// etcdList lists the members, and says under which prefix etcd serves its gateway. That is not kept: etcd may be
+// upgraded.
+func (c *Cluster) etcdList(ctx context.Context) (members []etcdMember, gateway string, err error) {
+	var list struct {
+		Members []etcdMember `json:"members"`
+	}
+	for _, gateway = range gateways {
+		err = c.etcd(ctx, gateway+"/cluster/member/list", map[string]any{}, &list)
+		if !isStatus(err, http.StatusNotFound) {
+			break
+		}
+	}
+	return list.Members, gateway, err
+}
+
 // EtcdMembers is rendezvous.Cluster's.
 func (c *Cluster) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, error) {
-	var list struct {
-		Members []struct {
-			ID        string   `json:"ID"` // a 64-bit number, which the gateway writes as text
-			Name      string   `json:"name"`
-			PeerURLs  []string `json:"peerURLs"`
-			IsLearner bool     `json:"isLearner"`
-		} `json:"members"`
-	}
-	if err := c.etcd(ctx, "/v3/cluster/member/list", map[string]any{}, &list); err != nil {
+	list, _, err := c.etcdList(ctx)
+	if err != nil {
 		return nil, err
 	}
 	var members []rendezvous.EtcdMember
-	for _, e := range list.Members {
+	for _, e := range list {
 		member := rendezvous.EtcdMember{ID: e.ID, Name: e.Name, Learner: e.IsLearner}
 		for _, text := range e.PeerURLs {
 			if u, err := url.Parse(text); err == nil {
@@ -376,9 +394,14 @@ func (c *Cluster) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, err
 	return members, nil
 }
 
-// RemoveEtcdMember is rendezvous.Cluster's. etcd answers 404 for a member that is gone.
+// RemoveEtcdMember is rendezvous.Cluster's. etcd answers 404 for a member that is gone, and for a gateway that it does
+// not have: so that one is asked which has just answered.
 func (c *Cluster) RemoveEtcdMember(ctx context.Context, id string) error {
-	err := c.etcd(ctx, "/v3/cluster/member/remove", map[string]string{"ID": id}, nil)
+	_, gateway, err := c.etcdList(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.etcd(ctx, gateway+"/cluster/member/remove", map[string]string{"ID": id}, nil)
 	if isStatus(err, http.StatusNotFound) {
 		return nil
 	}

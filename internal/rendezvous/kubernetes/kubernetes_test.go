@@ -29,12 +29,15 @@ type scene struct {
 	certs   *clustertest.Certificates
 }
 
-func open(t *testing.T) *scene {
+func open(t *testing.T) *scene { return openGateway(t, "") }
+
+func openGateway(t *testing.T, gateway string) *scene {
 	certs, err := clustertest.NewCertificates(net.IPv4(127, 0, 0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &scene{k: clustertest.New("k"), joined: true, certs: certs}
+	s.k.Gateway = gateway
 	s.k.Init("cp0", netip.MustParseAddr("192.0.2.1"))
 	s.server = httptest.NewUnstartedServer(s.k.Handler(""))
 	s.server.TLS = certs.TLS()
@@ -99,8 +102,14 @@ func TestNodes(t *testing.T) {
 	}
 }
 
+// TestEtcd: etcd 3.3 has its gateway under /v3beta alone.
 func TestEtcd(t *testing.T) {
-	s := open(t)
+	for _, gateway := range []string{"/v3", "/v3beta"} {
+		t.Run(gateway[1:], func(t *testing.T) { testEtcd(t, openGateway(t, gateway)) })
+	}
+}
+
+func testEtcd(t *testing.T, s *scene) {
 	ctx := t.Context()
 	id, err := s.k.AddLearner("cp1", netip.MustParseAddr("2001:db8::2"))
 	if err != nil {
@@ -116,10 +125,21 @@ func TestEtcd(t *testing.T) {
 	if m := members[1]; m.ID != id || m.Name != "" || !m.Learner || m.PeerHosts[0] != netip.MustParseAddr("2001:db8::2") {
 		t.Errorf("the learner is %+v", m)
 	}
-	for range 2 {
+	for range 2 { // gone is gone
 		if err := s.cluster.RemoveEtcdMember(ctx, id); err != nil || len(s.k.Members()) != 1 {
 			t.Errorf("after removal: %+v, %v", s.k.Members(), err)
 		}
+	}
+}
+
+// A member is not gone because etcd has no gateway where it is looked for.
+func TestEtcdWithoutGateway(t *testing.T) {
+	s := openGateway(t, "/v4")
+	if members, err := s.cluster.EtcdMembers(t.Context()); err == nil {
+		t.Errorf("the members are %+v", members)
+	}
+	if err := s.cluster.RemoveEtcdMember(t.Context(), s.k.Members()[0].ID); err == nil {
+		t.Error("a member counts as gone in an etcd without a gateway")
 	}
 }
 
