@@ -124,8 +124,8 @@ func (a *Agent) Init(ctx context.Context) (Outcome, error) {
 			return Join, err
 		}
 		// Before kubeadm, so that a commit whose answer is lost is known for ours after a power cut.
-		state.InitRun, state.InitEpoch = a.Run, lease.Epoch
-		if err := a.Machine.Save(state); err != nil {
+		err = a.change(&state, func(s *State) { s.InitRun, s.InitEpoch = a.Run, lease.Epoch })
+		if err != nil {
 			return Join, err
 		}
 		outcome, again, err := a.initUnder(ctx, &state, rendezvous.Held{Node: a.Node, Run: a.Run, Epoch: lease.Epoch})
@@ -149,8 +149,7 @@ func (a *Agent) recognise(ctx context.Context, state State, c rendezvous.Commit)
 	if err != nil {
 		return Join, err
 	}
-	state.InitDone = true
-	return Made, a.Machine.Save(state)
+	return Made, a.change(&state, func(s *State) { s.InitDone = true })
 }
 
 // initUnder runs kubeadm init under a lease; again says that the lease is lost and has to be asked for once more.
@@ -173,8 +172,7 @@ func (a *Agent) initUnder(ctx context.Context, state *State, held rendezvous.Hel
 	})
 	switch {
 	case err == nil:
-		state.InitDone = true
-		return Made, false, a.Machine.Save(*state)
+		return Made, false, a.change(state, func(s *State) { s.InitDone = true })
 	case ctx.Err() != nil:
 		return Join, false, ctx.Err()
 	case errors.Is(err, errFenced):
@@ -218,8 +216,7 @@ func (a *Agent) Join(ctx context.Context) error {
 	if err := a.report(ctx); err != nil {
 		return err
 	}
-	state.JoinDone = true
-	return a.Machine.Save(state)
+	return a.change(&state, func(s *State) { s.JoinDone = true })
 }
 
 // joinUnder runs kubeadm join under a lease and reports. It returns an error only when asking again cannot help;
@@ -239,8 +236,12 @@ func (a *Agent) joinUnder(ctx context.Context, state *State, held rendezvous.Hel
 		if err := a.Machine.Run(ctx); err != nil {
 			return err
 		}
-		state.JoinRan = true
-		if err := a.Machine.Save(*state); err != nil {
+		// The rendezvous is told after that: else a power cut would leave a machine that thinks it has to join, and
+		// whose enrolment is closed.
+		err := a.retry(ctx, "writing down that kubeadm join ended", func() error {
+			return a.change(state, func(s *State) { s.JoinRan = true })
+		})
+		if err != nil {
 			return err
 		}
 		return a.report(ctx)
@@ -267,10 +268,20 @@ func (a *Agent) joinUnder(ctx context.Context, state *State, held rendezvous.Hel
 	return a.sleep(ctx, retryEvery)
 }
 
+// change changes the state, unless it cannot be kept.
+func (a *Agent) change(state *State, do func(s *State)) error {
+	next := *state
+	do(&next)
+	if err := a.Machine.Save(next); err != nil {
+		return err
+	}
+	*state = next
+	return nil
+}
+
 // begin writes down that from now on there may be something to undo.
 func (a *Agent) begin(state *State) error {
-	state.Began = true
-	return a.Machine.Save(*state)
+	return a.change(state, func(s *State) { s.Began = true })
 }
 
 // undo undoes what an unfinished kubeadm left, if one was started.
@@ -281,8 +292,7 @@ func (a *Agent) undo(ctx context.Context, state *State) error {
 	if err := a.Machine.Reset(ctx); err != nil {
 		return fmt.Errorf("undoing an unfinished kubeadm: %w", err)
 	}
-	state.Began = false
-	return a.Machine.Save(*state)
+	return a.change(state, func(s *State) { s.Began = false })
 }
 
 func (a *Agent) fetchJoinFiles(ctx context.Context, held rendezvous.Held) error {

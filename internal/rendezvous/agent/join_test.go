@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,9 +20,14 @@ type joining struct {
 	agent.API // nil: Join calls nothing else
 	acquire   func() error
 	enrol     func() error
+	renew     func() error
+	done      func() error
 	released  int
 
 	state  agent.State
+	run    func() error
+	save   func() error
+	runs   int
 	resets int
 }
 
@@ -42,7 +48,7 @@ func (j *joining) AcquireJoin(context.Context, rendezvous.Ask) (rendezvous.Lease
 }
 
 func (j *joining) RenewJoin(context.Context, rendezvous.Held) (rendezvous.Lease, error) {
-	return rendezvous.Lease{}, nil
+	return rendezvous.Lease{}, maybe(j.renew)
 }
 
 func (j *joining) ReleaseJoin(context.Context, rendezvous.Held) (rendezvous.Lease, error) {
@@ -59,12 +65,15 @@ func (j *joining) Enrol(context.Context, rendezvous.Claim, *rendezvous.Held) ([]
 	return nil, maybe(j.enrol)
 }
 
-func (j *joining) Done(context.Context, rendezvous.Claim) error      { return nil }
+func (j *joining) Done(context.Context, rendezvous.Claim) error      { return maybe(j.done) }
 func (j *joining) Progress(context.Context, rendezvous.Report) error { return nil }
 
 func (j *joining) Load() (agent.State, error) { return j.state, nil }
 
 func (j *joining) Save(s agent.State) error {
+	if err := maybe(j.save); err != nil {
+		return err
+	}
 	j.state = s
 	return nil
 }
@@ -74,7 +83,10 @@ func (j *joining) Reset(context.Context) error {
 	return nil
 }
 
-func (j *joining) Run(context.Context) error { return nil }
+func (j *joining) Run(context.Context) error {
+	j.runs++
+	return maybe(j.run)
+}
 
 func (j *joining) SaveCertificates(r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
@@ -108,4 +120,58 @@ func TestJoinGoesBackToInit(t *testing.T) {
 			t.Errorf("what was fetched for the join was undone %d times, the state is %+v", j.resets, j.state)
 		}
 	})
+}
+
+// A disk that is full when kubeadm join has ended: the lease is kept until there is room again. The rendezvous must not
+// hear of a join that this machine would not know of after a power cut.
+func TestDiskIsFullAfterJoin(t *testing.T) {
+	type site struct{ full, fenced atomic.Bool }
+	for what, test := range map[string]struct {
+		then         func(s *site, powerCut func()) // twenty minutes later
+		runs, resets int
+	}{
+		"room":                {func(s *site, _ func()) { s.full.Store(false) }, 1, 0},
+		"the lease passes on": {func(s *site, _ func()) { s.fenced.Store(true) }, 2, 2}, // the first is not written down
+		"a power cut":         {func(_ *site, powerCut func()) { powerCut() }, 2, 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s site
+				j := &joining{}
+				j.run = func() error {
+					s.full.Store(j.runs == 1)
+					return nil
+				}
+				j.save = func() error {
+					if s.full.Load() {
+						return errors.New("no space left on device")
+					}
+					return nil
+				}
+				j.renew = func() error {
+					if s.fenced.Swap(false) {
+						return rendezvous.Errorf(rendezvous.CodeSuperseded, "epoch 1 is not the lease's")
+					}
+					return nil
+				}
+				j.done = func() error {
+					if !j.state.JoinRan {
+						t.Error("the join is reported and not written down")
+					}
+					return nil
+				}
+				ctx, powerCut := context.WithCancel(t.Context())
+				defer powerCut()
+				time.AfterFunc(20*time.Minute-time.Millisecond, func() { test.then(&s, powerCut) })
+				err := j.join(ctx)
+				if err != nil { // the step is tried again, when there is room
+					s.full.Store(false)
+					err = j.join(t.Context())
+				}
+				if err != nil || !j.state.JoinDone || j.runs != test.runs || j.resets != test.resets || j.released != 1 {
+					t.Errorf("the join ended with %v, the state is %+v: kubeadm ran %d times, was undone %d times, the lease was given back %d times", err, j.state, j.runs, j.resets, j.released)
+				}
+			})
+		})
+	}
 }

@@ -21,11 +21,11 @@ import (
 	"muster/internal/secrets/credential"
 )
 
-// A schedule is one random first boot of a whole cluster: machines lose power, kubeadm fails, hangs or outlives its
-// lease, answers get lost before or after the call took effect, clients hang up, services restart, control planes are
-// cut off, one is switched off for good after a failed join, a pool's machine calls itself like a control plane. After
-// two hours the faults stop. In the end exactly one init must be committed and every machine must have joined that
-// cluster.
+// A schedule is one random first boot of a whole cluster: machines lose power, disks are full, kubeadm fails, hangs or
+// outlives its lease, answers get lost before or after the call took effect, clients hang up, services restart, control
+// planes are cut off, one is switched off for good after a failed join, a pool's machine calls itself like a control
+// plane. After two hours the faults stop. In the end exactly one init must be committed and every machine must have
+// joined that cluster.
 
 const faultsFor = 2 * time.Hour
 
@@ -54,6 +54,7 @@ type machine struct {
 	token   string
 	phase   func(ctx context.Context) error
 	cut     time.Time // until then nothing reaches this machine's agent
+	full    time.Time // until then its disk is full
 	mortal  bool      // it is switched off for good when a join has failed and its lease is given back
 	dead    bool
 	off     func() // cuts the power
@@ -278,7 +279,15 @@ func (m *machine) Load() (agent.State, error) {
 	return m.state, nil
 }
 
+var errFull = errors.New("no space left on device")
+
 func (m *machine) Save(s agent.State) error {
+	if m.w.chance(2) {
+		m.full = time.Now().Add(m.w.between(0, 15*time.Minute))
+	}
+	if time.Now().Before(m.full) {
+		return errFull
+	}
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
 	m.state = s
@@ -404,6 +413,12 @@ func (m *machine) live(ctx context.Context) error {
 		}
 		if ctx.Err() != nil || err == nil {
 			return err
+		}
+		if errors.Is(err, errFull) { // the step is tried again
+			if err := pause(ctx, m.w.between(5*time.Second, 5*time.Minute)); err != nil {
+				return err
+			}
+			continue
 		}
 		if boot.Err() == nil {
 			return err
