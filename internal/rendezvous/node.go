@@ -177,11 +177,19 @@ type PoolRecord struct {
 	Revoked bool     `json:"revoked,omitempty"`
 }
 
+// refused is the answer of a pool whose credential was taken back, nil otherwise.
+func (p *PoolRecord) refused(pool string) error {
+	if p.Revoked {
+		return Errorf(CodeRevoked, "the credential of pool %s is revoked", pool)
+	}
+	return nil
+}
+
 // Admit lets a name into the pool within its bounds; it says whether the record has to be written. A name that is in
 // already is not a new machine: it may come back after joinUntil, as a machine that was powered off does.
 func (p *PoolRecord) Admit(id Identity, name string, now time.Time) (bool, error) {
-	if p.Revoked {
-		return false, Errorf(CodeRevoked, "the credential of pool %s is revoked", id.Name)
+	if err := p.refused(id.Name); err != nil {
+		return false, err
 	}
 	if slices.Contains(p.Members, name) {
 		return false, nil

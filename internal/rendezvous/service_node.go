@@ -79,25 +79,21 @@ func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // stillWanted looks again after a token was made: between the claim and the token an operator may have revoked, or
 // another ask have closed the enrolment. Then the token, which their deletion may have missed, must not outlive the
-// call.
+// call. It writes what it read, unchanged, because a read may be old.
 func (s *Service) stillWanted(ctx context.Context, id Identity, name, token string) error {
-	node, _, err := load[Node](ctx, s.Store, nodePrefix+name)
-	if err != nil {
+	_, err := update(ctx, s.Store, nodePrefix+name, func(n *Node, _ int64) (bool, error) {
+		if err := n.refused(); err != nil {
+			return false, err
+		}
+		if !slices.Contains(n.Tokens, token) {
+			return false, Errorf(CodeConflict, "the enrolment of %s was changed meanwhile: ask again", name)
+		}
+		return true, nil
+	})
+	if err != nil || id.Pool == nil {
 		return err
 	}
-	if err := node.refused(); err != nil {
-		return err
-	}
-	if !slices.Contains(node.Tokens, token) {
-		return Errorf(CodeConflict, "the enrolment of %s was changed meanwhile: ask again", name)
-	}
-	if id.Pool == nil {
-		return nil
-	}
-	pool, _, err := load[PoolRecord](ctx, s.Store, poolPrefix+id.Name)
-	if err == nil && pool.Revoked {
-		err = Errorf(CodeRevoked, "the credential of pool %s is revoked", id.Name)
-	}
+	_, err = update(ctx, s.Store, poolPrefix+id.Name, func(p *PoolRecord, _ int64) (bool, error) { return true, p.refused(id.Name) })
 	return err
 }
 

@@ -897,6 +897,55 @@ func TestTokenThatMayExist(t *testing.T) {
 	}
 }
 
+// A control plane that is cut off, and reads what was true before an operator revoked, leaves no token behind.
+func TestTokenOfWhoIsRevokedElsewhere(t *testing.T) {
+	for what, c := range map[string]struct {
+		id     rendezvous.Identity
+		revoke func(s *scene) error
+	}{
+		"a node": {worker("w"), func(s *scene) error { return s.RevokeNode(s.t.Context(), operator, "w") }},
+		"a pool, by a call that was cut after its first write": {pool(1, time.Time{}), func(s *scene) error {
+			s.Store = &afterWrite{Store: s.Store, do: func() error { return rendezvous.ErrStore }}
+			if err := s.RevokePool(s.t.Context(), operator, "p"); rendezvous.CodeOf(err) != rendezvous.CodeUnavailable {
+				return fmt.Errorf("the call that was cut: %w", err)
+			}
+			return nil
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := committed(t)
+			whole := s.Store
+			s.Cluster = &late{Cluster: s.Cluster, before: func() {
+				before, err := whole.List(t.Context(), "")
+				if err := errors.Join(err, c.revoke(s)); err != nil {
+					t.Fatal(err)
+				}
+				s.Store = oldReads{whole, before}
+			}}
+			_, err := s.Enrol(t.Context(), c.id, rendezvous.Claim{Name: "w", Machine: machine1}, nil)
+			wantCode(t, "who reads what is old", err, rendezvous.CodeConflict)
+			if tokens := s.k.Tokens(); len(tokens) != 0 {
+				t.Errorf("there are tokens: %v", tokens)
+			}
+		})
+	}
+}
+
+// oldReads answers reads with what was there before.
+type oldReads struct {
+	rendezvous.Store
+	before []rendezvous.Record
+}
+
+func (o oldReads) Get(_ context.Context, key string) (rendezvous.Record, error) {
+	for _, r := range o.before {
+		if r.Key == key {
+			return r, nil
+		}
+	}
+	return rendezvous.Record{}, nil
+}
+
 // late makes the first token after something else happened, and then answers with answer.
 type late struct {
 	rendezvous.Cluster
