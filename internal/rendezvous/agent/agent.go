@@ -124,11 +124,13 @@ func (a *Agent) Init(ctx context.Context) (Outcome, error) {
 			return Join, err
 		}
 		// Before kubeadm, so that a commit whose answer is lost is known for ours after a power cut.
+		held := rendezvous.Held{Node: a.Node, Run: a.Run, Epoch: lease.Epoch}
 		err = a.change(&state, func(s *State) { s.InitRun, s.InitEpoch = a.Run, lease.Epoch })
 		if err != nil {
+			a.giveBack(ctx, "init", a.API.ReleaseInit, held)
 			return Join, err
 		}
-		outcome, again, err := a.initUnder(ctx, &state, rendezvous.Held{Node: a.Node, Run: a.Run, Epoch: lease.Epoch})
+		outcome, again, err := a.initUnder(ctx, &state, held)
 		if !again {
 			return outcome, err
 		}
@@ -179,15 +181,14 @@ func (a *Agent) initUnder(ctx context.Context, state *State, held rendezvous.Hel
 		a.say("the init lease passed on: kubeadm was stopped, asking again")
 		return Join, true, a.undo(ctx, state)
 	case final(err):
+		a.giveBack(ctx, "init", a.API.ReleaseInit, held)
 		return Join, false, err
 	}
 	a.reportFailure(ctx, "kubeadm init", err)
 	if err := a.undo(ctx, state); err != nil {
 		a.say("%v", err) // it is tried again before the next kubeadm
 	}
-	if _, err := a.API.ReleaseInit(ctx, held); err != nil {
-		a.say("the init lease could not be given back: %v", err) // it passes on by itself
-	}
+	a.giveBack(ctx, "init", a.API.ReleaseInit, held)
 	return Join, true, a.sleep(ctx, retryEvery)
 }
 
@@ -246,26 +247,29 @@ func (a *Agent) joinUnder(ctx context.Context, state *State, held rendezvous.Hel
 		}
 		return a.report(ctx)
 	})
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
-	}
-	if errors.Is(err, errFenced) && !state.JoinRan {
+	case err == nil, state.JoinRan:
+		a.giveBack(ctx, "join", a.API.ReleaseJoin, held)
+		return nil
+	case errors.Is(err, errFenced):
 		a.say("the join lease passed on: kubeadm was stopped, asking again")
 		return a.undo(ctx, state)
+	case final(err):
+		a.giveBack(ctx, "join", a.API.ReleaseJoin, held)
+		return err
 	}
-	if err != nil && !state.JoinRan {
-		if final(err) {
-			return err
-		}
-		a.reportFailure(ctx, "kubeadm join", err)
-	}
-	if _, err := a.API.ReleaseJoin(ctx, held); err != nil {
-		a.say("the join lease could not be given back: %v", err)
-	}
-	if state.JoinRan {
-		return nil
-	}
+	a.reportFailure(ctx, "kubeadm join", err)
+	a.giveBack(ctx, "join", a.API.ReleaseJoin, held)
 	return a.sleep(ctx, retryEvery)
+}
+
+// giveBack gives a lease back, so that nobody waits for one that does not go on. It passes on by itself, later.
+func (a *Agent) giveBack(ctx context.Context, name string, release func(context.Context, rendezvous.Held) (rendezvous.Lease, error), held rendezvous.Held) {
+	if _, err := release(ctx, held); err != nil {
+		a.say("the %s lease could not be given back: %v", name, err)
+	}
 }
 
 // change changes the state, unless it cannot be kept.

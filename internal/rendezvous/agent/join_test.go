@@ -14,15 +14,14 @@ import (
 	"muster/internal/rendezvous/agent"
 )
 
-// joining is a control plane, and a rendezvous in which another one's init is committed. What a test says nothing of
-// succeeds.
+// joining is a control plane with a rendezvous that grants it every lease, and refuses to commit an init. What a test
+// says nothing of succeeds.
 type joining struct {
-	agent.API // nil: Join calls nothing else
-	acquire   func() error
-	enrol     func() error
-	renew     func() error
-	done      func() error
-	released  int
+	acquire  func() error
+	enrol    func() error
+	renew    func() error
+	done     func() error
+	released int
 
 	state  agent.State
 	run    func() error
@@ -41,6 +40,23 @@ func maybe(do func() error) error {
 		return nil
 	}
 	return do()
+}
+
+func (j *joining) AcquireInit(context.Context, rendezvous.Ask) (rendezvous.Lease, error) {
+	return rendezvous.Lease{Epoch: 1, Holder: "cp1"}, nil
+}
+
+func (j *joining) RenewInit(context.Context, rendezvous.Held) (rendezvous.Lease, error) {
+	return rendezvous.Lease{}, nil
+}
+
+func (j *joining) CommitInit(context.Context, rendezvous.Held) (rendezvous.Lease, error) {
+	return rendezvous.Lease{}, rendezvous.Errorf(rendezvous.CodeForbidden, "a machine of pool p has the name cp1")
+}
+
+func (j *joining) ReleaseInit(context.Context, rendezvous.Held) (rendezvous.Lease, error) {
+	j.released++
+	return rendezvous.Lease{}, nil
 }
 
 func (j *joining) AcquireJoin(context.Context, rendezvous.Ask) (rendezvous.Lease, error) {
@@ -174,4 +190,30 @@ func TestDiskIsFullAfterJoin(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever takes a lease and cannot go on gives it back: the others would wait ten minutes for it.
+func TestLeaseIsGivenBack(t *testing.T) {
+	t.Run("the join is refused", func(t *testing.T) {
+		refused := rendezvous.Errorf(rendezvous.CodeClosed, "cp1 has joined and its enrolment is closed")
+		j := &joining{enrol: func() error { return refused }}
+		if err := j.join(t.Context()); !errors.Is(err, refused) || j.runs != 0 || j.released != 1 {
+			t.Errorf("the join ended with %v, kubeadm ran %d times, the lease was given back %d times", err, j.runs, j.released)
+		}
+	})
+	t.Run("the disk is full before init", func(t *testing.T) {
+		full := errors.New("no space left on device")
+		j := &joining{save: func() error { return full }}
+		a := &agent.Agent{API: j, Machine: j, Node: "cp1", MachineID: "m", Run: "r"}
+		if _, err := a.Init(t.Context()); !errors.Is(err, full) || j.runs != 0 || j.released != 1 {
+			t.Errorf("init ended with %v, kubeadm ran %d times, the lease was given back %d times", err, j.runs, j.released)
+		}
+	})
+	t.Run("the commit is refused", func(t *testing.T) {
+		j := &joining{}
+		a := &agent.Agent{API: j, Machine: j, Node: "cp1", MachineID: "m", Run: "r"}
+		if _, err := a.Init(t.Context()); rendezvous.CodeOf(err) != rendezvous.CodeForbidden || j.runs != 1 || j.released != 1 {
+			t.Errorf("init ended with %v, kubeadm ran %d times, the lease was given back %d times", err, j.runs, j.released)
+		}
+	})
 }
