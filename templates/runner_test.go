@@ -72,7 +72,7 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
-// The script says so of a phase that it does not know; one without steps, as bootstrap is for a worker in a dry run, passes.
+// The script says so of a phase that it does not know; one without steps passes.
 func TestUnknownPhase(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, []string{"verify/done"}, "")

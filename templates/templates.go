@@ -66,6 +66,7 @@ var Steps = []Step{
 	{"bootstrap", "cni", "control planes with manifests"},
 	{"bootstrap", "kubeconfig", "control planes"},
 	{"bootstrap", "commands-after", "commands.after"},
+	{"bootstrap", "finish", "every machine"},
 	{"verify", "nodes", "every machine"},
 	{"verify", "nginx", "control planes with check.nginx"},
 	{"verify", "done", "every machine"},
@@ -136,6 +137,10 @@ var Variables = []string{
 	"RENDEZVOUS[]", "RENDEZVOUS_MEDIUM", "RENDEZVOUS_PROGRAM", "RENDEZVOUS_SHA256", "RENDEZVOUS_URL", "ROLE", "RUNTIME", "RUNTIME_SERVICE",
 	"SELINUX", "SYSCTL_FILE", "TIMEZONE", "TIME_CONFIG", "TIME_SERVICE",
 }
+
+// SetUp is the file that stands once the phase bootstrap has ended: the machine is its operator's from then on, and neither its
+// first boot's work nor cloud-init changes it again. Only verify goes on, until a file of its own.
+const SetUp = "/var/lib/muster/bootstrap.done"
 
 // Target is the unit that starts all others: at the first boot by hand of the document, later because it is enabled.
 const Target = "muster.target"

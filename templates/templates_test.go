@@ -174,6 +174,11 @@ func TestUnits(t *testing.T) {
 			t.Errorf("%s is a oneshot unit with Restart=", u.Name)
 		}
 	}
+	for unit, file := range map[string]string{"muster-prepare": SetUp, "muster-bootstrap": SetUp, "muster-verify": "/var/lib/muster/done"} {
+		if !strings.Contains(string(files[unit+".service"]), "\nConditionPathExists=!"+file+"\n") {
+			t.Errorf("%s does not stay away once there is %s", unit, file)
+		}
+	}
 	if !strings.Contains(string(files["muster-rendezvous.service"]), "\nLimitCORE=0\n") {
 		t.Error("a core file of the rendezvous would hold its key")
 	}
@@ -195,7 +200,7 @@ func TestSizeOnAWorker(t *testing.T) {
 	for i, s := range worker {
 		worker[i] = "prepare/" + s
 	}
-	worker = append(worker, "bootstrap/worker", "verify/nodes", "verify/done")
+	worker = append(worker, "bootstrap/worker", "bootstrap/finish", "verify/nodes", "verify/done")
 	size := compressed(t, script(t, worker)) + compressed(t, IPVSModules())
 	units, err := Units("/usr/local/lib/muster", "")
 	must(t, err)

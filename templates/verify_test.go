@@ -81,6 +81,65 @@ func TestNginx(t *testing.T) {
 
 var doneLine = regexp.MustCompile(`^node1 \(worker\) is in cluster k8s, Kubernetes v1\.34\.4, \d+ s after its last start\n$`)
 
+// A control plane may wait for a node of the spec for months, or for ever. What its operator upgrades meanwhile is none of the first boot's
+// business: after the next start only verify goes on.
+func TestUpgradedWhileItWaits(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/preinstalled", "prepare/commands-before", "bootstrap/control-plane", "bootstrap/finish", "verify/nodes", "verify/done"},
+		initConf+"COMMANDS_BEFORE=('echo ran >>/srv/log')\n")
+	controlPlane(m)
+	m.write("srv/log", "", 0o644)
+	m.unit("containerd.service", "")
+	image := func(version string) {
+		for _, name := range []string{"kubelet", "containerd"} {
+			m.write("usr/local/bin/"+name, "#!/bin/bash\necho Kubernetes "+version+"\n", 0o755)
+		}
+	}
+	image("v1.34.4")
+	m.mustRun("prepare")
+	m.mustRun("bootstrap")
+	if !m.exists(strings.TrimPrefix(SetUp, "/")) {
+		t.Fatal("a machine that has founded its cluster does not say that it is set up")
+	}
+	p := m.start(nil, "/bin/bash", runner, "verify")
+	p.waitFor(t, "waiting for these to be ready: node2 node3")
+	must(t, p.cmd.Process.Kill())
+	_, err := p.wait()
+	if err == nil {
+		t.Fatal("verify ended although two nodes are missing")
+	}
+
+	image("v1.34.9")
+	for _, phase := range []string{"prepare", "bootstrap"} {
+		if out := m.mustRun(phase); out != "" {
+			t.Errorf("phase %s of a machine that is set up says %q", phase, out)
+		}
+	}
+	m.outside("cluster/nodes/node2", "node2=True\n")
+	m.outside("cluster/nodes/node3", "node3=True\n")
+	m.mustRun("verify")
+	if !m.exists("var/lib/muster/done") || m.read("srv/log") != "ran\n" {
+		t.Errorf("the machine is not done, or its commands ran again: %q", m.read("srv/log"))
+	}
+}
+
+// A cut between the end of kubeadm and the stamp, or while it is made, leaves a machine that only makes up for the stamp.
+func TestFinish(t *testing.T) {
+	t.Parallel()
+	e := exercise{
+		phase: "bootstrap", steps: []string{"worker", "finish"}, setup: workerMachine,
+		check: func(t *testing.T, m *machine) {
+			if !m.exists(strings.TrimPrefix(SetUp, "/")) || m.exists("etc/muster/rendezvous/grant") {
+				t.Error("the machine is not set up, or keeps its credential")
+			}
+		},
+		differs: []string{"/etc/issue.d"}, // verify has the next word there
+	}
+	m := e.machine(t)
+	m.mustRun("bootstrap")
+	e.cut(t, e.tree(m))
+}
+
 // A machine that is done does nothing, in any phase.
 func TestDone(t *testing.T) {
 	t.Parallel()
@@ -103,16 +162,21 @@ func TestDone(t *testing.T) {
 
 func TestDryRun(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, []string{"bootstrap/dry-run", "verify/done"}, initConf+"DRY_RUN=true KUBEADM_FLAGS=(--dry-run)\n")
+	m := newMachine(t, []string{"bootstrap/dry-run", "bootstrap/finish", "verify/done"}, initConf+"DRY_RUN=true KUBEADM_FLAGS=(--dry-run)\n")
 	controlPlane(m)
 	m.mustRun("bootstrap")
 	m.mustRun("verify")
 	if m.exists("etc/kubernetes/admin.conf") || !strings.Contains(m.issue(), "the dry run of kubeadm went through") {
 		t.Errorf("a dry run made a cluster, or said so: %s", m.issue())
 	}
-	other := newMachine(t, []string{"verify/done"}, "DRY_RUN=true\n")
-	other.mustRun("bootstrap") // has no steps
+	other := newMachine(t, []string{"bootstrap/finish", "verify/done"}, "DRY_RUN=true\n")
+	other.mustRun("bootstrap")
 	other.mustRun("verify")
+	for _, m := range []*machine{m, other} {
+		if !m.exists(strings.TrimPrefix(SetUp, "/")) || !m.exists("var/lib/muster/done") {
+			t.Error("a dry run does not end")
+		}
+	}
 	if !strings.Contains(other.issue(), "is prepared and joins nothing: kubernetes.dryRun is set") {
 		t.Errorf("a machine that joins nothing says %s", other.issue())
 	}

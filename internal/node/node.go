@@ -31,7 +31,7 @@ type Config struct {
 
 	// Start is the unit that the document starts at the machine's first boot and that later boots start by themselves.
 	Start string
-	// Done is the path of a file that exists once the machine has finished: nothing is repaired after that.
+	// Done is the path of a file that exists once the machine is set up: nothing is repaired after that.
 	Done string
 
 	// UserDataLimit is how many bytes of user data the machine's platform takes; 0 is any number.

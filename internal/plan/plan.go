@@ -18,6 +18,7 @@ import (
 	"muster/internal/secrets"
 	"muster/internal/spec"
 	"muster/profiles"
+	"muster/templates"
 )
 
 // Input is all that a plan is made of.
@@ -102,16 +103,14 @@ type machine struct {
 	conf   conf
 }
 
-// Paths on every machine. The credentials and settings in etcFolder survive a power cut; stateFolder keeps what has
-// been done; runFolder is empty after each boot.
+// Paths on every machine. The credentials and settings in etcFolder survive a power cut; runFolder is empty after
+// each boot.
 const (
 	etcFolder     = "/etc/muster"
 	confFile      = etcFolder + "/node.conf"
 	initFile      = etcFolder + "/kubeadm-init.yaml"
 	joinFile      = etcFolder + "/kubeadm-join.yaml"
 	manifests     = etcFolder + "/manifests"
-	stateFolder   = "/var/lib/muster"
-	doneFile      = stateFolder + "/done"
 	runFolder     = "/run/muster"
 	discoveryFile = runFolder + "/discovery.conf"
 	sysctlFile    = "/etc/sysctl.d/kubernetes.conf"
@@ -128,7 +127,7 @@ func (m *machine) build() node.Config {
 	m.config = node.Config{
 		Name: m.Name.V, Pool: m.Pool != nil, At: m.At,
 		InstanceID: m.Cluster.Metadata.Name.V + "." + m.Name.V,
-		Start:      "muster.target", Done: doneFile,
+		Start:      templates.Target, Done: templates.SetUp,
 		UserDataLimit: userDataLimits[m.Platform.V], TakesBinary: m.Platform.V == "ec2",
 	}
 	if m.Node != nil {

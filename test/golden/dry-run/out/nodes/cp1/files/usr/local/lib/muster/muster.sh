@@ -410,6 +410,14 @@ step "trying kubeadm init without founding a cluster" "see the output above, and
 done_already() { kubeadm_done init; }
 run_step() { kubeadm_once init --config "$KUBEADM_INIT" --skip-token-print "${KUBEADM_FLAGS[@]}"; }
 ;;
+bootstrap_finish)
+step "noting that this machine is set up" "see the output above: $STATE must be writable"
+done_already() { recorded bootstrap.done; }
+run_step() {
+sync
+commit bootstrap.done
+}
+;;
 verify_done)
 step "finishing" "see the output above: $STATE must be writable"
 done_already() { [[ -e $STATE/done ]]; }
@@ -429,7 +437,7 @@ say "$result"
 ;;
 esac
 }
-STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_packages-yum prepare_clock prepare_runtime prepare_kubelet bootstrap_dry-run verify_done)
+STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_packages-yum prepare_clock prepare_runtime prepare_kubelet bootstrap_dry-run bootstrap_finish verify_done)
 set -o pipefail
 export LC_ALL=C
 phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
@@ -448,7 +456,7 @@ exit
 prepare | bootstrap | verify) ;;
 *) echo "there is no phase $phase" >&2 && exit 2 ;;
 esac
-[[ -e $STATE/done ]] && exit 0
+[[ -e $STATE/done || -e $STATE/bootstrap.done && $phase != verify ]] && exit 0
 mkdir -p "$STATE" "$RUN" && chmod 0700 "$RUN" || exit # discovery.conf is secret
 exec 3>&1 9>"$RUN/$phase.lock"
 flock 9 # a second runner waits, and finds all done

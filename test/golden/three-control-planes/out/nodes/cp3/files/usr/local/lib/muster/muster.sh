@@ -502,6 +502,14 @@ HOME=$(home_of "$user") runuser -u "$user" -- bash -c 'umask 077 && mkdir -p ~/.
 done
 }
 ;;
+bootstrap_finish)
+step "noting that this machine is set up" "see the output above: $STATE must be writable"
+done_already() { recorded bootstrap.done; }
+run_step() {
+sync
+commit bootstrap.done
+}
+;;
 verify_nodes)
 step "waiting for the nodes to be ready" "see journalctl -u kubelet, and kubectl get nodes,pods -A on a control plane"
 healthy() { [[ -s /etc/kubernetes/kubelet.conf && $(curl -sS --noproxy '*' -m 10 http://127.0.0.1:10248/healthz) == ok ]]; }
@@ -550,7 +558,7 @@ say "$result"
 ;;
 esac
 }
-STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_packages-apt prepare_clock prepare_runtime prepare_kubelet bootstrap_control-plane bootstrap_token-cleanup bootstrap_cni bootstrap_kubeconfig verify_nodes verify_done)
+STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_packages-apt prepare_clock prepare_runtime prepare_kubelet bootstrap_control-plane bootstrap_token-cleanup bootstrap_cni bootstrap_kubeconfig bootstrap_finish verify_nodes verify_done)
 set -o pipefail
 export LC_ALL=C
 phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
@@ -569,7 +577,7 @@ exit
 prepare | bootstrap | verify) ;;
 *) echo "there is no phase $phase" >&2 && exit 2 ;;
 esac
-[[ -e $STATE/done ]] && exit 0
+[[ -e $STATE/done || -e $STATE/bootstrap.done && $phase != verify ]] && exit 0
 mkdir -p "$STATE" "$RUN" && chmod 0700 "$RUN" || exit # discovery.conf is secret
 exec 3>&1 9>"$RUN/$phase.lock"
 flock 9 # a second runner waits, and finds all done
