@@ -198,6 +198,7 @@ func workerMachine(m *machine) {
 		m.write("var/lib/cloud/instances/k8s.node1/"+name, "Bearer of node1", 0o600)
 	}
 	m.write("var/lib/cloud/instances/k8s.node1/sem/config_write_files", "", 0o644)
+	must(m.t, os.Symlink("/var/lib/cloud/instances/k8s.node1", m.path("var/lib/cloud/instance")))
 }
 
 // A worker joins, reports, and forgets what could enrol another machine in its name.

@@ -262,6 +262,15 @@ kubeadm_once() {
   rm -rf "$STATE/pki"
 }
 
+# retire_cloud_init, for good, once the document has done its work and all of it is on the disk: at a start without its medium or metadata
+# it would take this machine for a new one, with DHCP in place of its network, other host keys and another name.
+retire_cloud_init() {
+  sync
+  if [[ -e /var/lib/cloud/instance ]]; then
+    atomic_write /etc/cloud/cloud-init.disabled <<<"by Muster, since this machine is set up"
+  fi
+}
+
 # ask CALL BODY FILE: a worker asks one control plane after the other, until one answers for all. The answer goes to FILE,
 # which only root reads; its status to $code, and what speaks against it to $message: of several reasons the one of who
 # knows most, which is a control plane that waits for something itself. Grant and token are on no command line.

@@ -24,8 +24,9 @@ ask_until() {
   done
 }
 
-# forget: what could enrol a machine in this one's name is worth nothing any more, and goes.
+# forget: what could enrol a machine in this one's name is worth nothing any more, and goes. Without obj.pkl cloud-init knows no instance.
 forget() {
+  retire_cloud_init
   rm -f /var/lib/cloud/instances/*/{user-data.txt,user-data.txt.i,cloud-config.txt,obj.pkl} "$RUN/discovery.conf"
   rm -f "$GRANT"
   sync

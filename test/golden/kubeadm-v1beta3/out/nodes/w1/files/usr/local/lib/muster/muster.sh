@@ -196,6 +196,12 @@ commit "$1.done"
 fi
 rm -rf "$STATE/pki"
 }
+retire_cloud_init() {
+sync
+if [[ -e /var/lib/cloud/instance ]]; then
+atomic_write /etc/cloud/cloud-init.disabled <<<"by Muster, since this machine is set up"
+fi
+}
 ask() {
 local server new=$3.new text knows known=0
 for server in "${RENDEZVOUS[@]}"; do
@@ -391,6 +397,7 @@ esac
 done
 }
 forget() {
+retire_cloud_init
 rm -f /var/lib/cloud/instances/*/{user-data.txt,user-data.txt.i,cloud-config.txt,obj.pkl} "$RUN/discovery.conf"
 rm -f "$GRANT"
 sync
@@ -413,10 +420,10 @@ forget
 }
 ;;
 bootstrap_finish)
-step "noting that this machine is set up" "see the output above: $STATE must be writable"
-done_already() { recorded bootstrap.done; }
+step "finishing" "see the output above: $STATE and /etc must be writable"
+done_already() { [[ -e $STATE/bootstrap.done ]]; }
 run_step() {
-sync
+retire_cloud_init
 commit bootstrap.done
 }
 ;;
