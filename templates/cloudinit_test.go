@@ -87,6 +87,33 @@ func TestStartWithoutTheMedium(t *testing.T) {
 	}
 }
 
+// A worker's grant is on its disk no more once it has joined, in whatever copy cloud-init or an installer made, and a medium that stays in the
+// machine brings no copies back.
+func TestGrantIsForgotten(t *testing.T) {
+	t.Parallel()
+	m := cloudInitMachine(t, "worker", "", workerMachine)
+	holders := func() []string {
+		var holders []string
+		for path, text := range m.tree() {
+			if strings.Contains(text, "Bearer of node1") {
+				holders = append(holders, path)
+			}
+		}
+		return holders
+	}
+	if left := holders(); left != nil {
+		t.Errorf("after the join these hold the grant: %q", left)
+	}
+	if m.read("var/lib/cloud/seed/nocloud/user-data") != "" || !m.exists("var/lib/cloud/seed/nocloud/meta-data") {
+		t.Error("the seed is none any more: cloud-init, should somebody want it again, would not know this instance")
+	}
+	m.seed()
+	m.cloudInitBoot()
+	if diff := cmp.Diff([]string{"/var/lib/cloud/seed/nocloud/user-data"}, holders()); diff != "" {
+		t.Errorf("a start with the medium brought copies of the grant back:\n%s", diff)
+	}
+}
+
 // cloud-init is off before anything that it needs is deleted and before the machine counts as set up, and only where it has acted.
 func TestCloudInitIsRetiredFirst(t *testing.T) {
 	t.Parallel()

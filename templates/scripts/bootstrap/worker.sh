@@ -24,10 +24,12 @@ ask_until() {
   done
 }
 
-# forget: what could enrol a machine in this one's name is worth nothing any more, and goes. Without obj.pkl cloud-init knows no instance.
+# forget: what could enrol a machine in this one's name is worth nothing any more, and goes. Without obj.pkl cloud-init knows no
+# instance; a seed that an installer copied stays one, without user-data.
 forget() {
   retire_cloud_init
-  rm -f /var/lib/cloud/instances/*/{user-data.txt,user-data.txt.i,cloud-config.txt,obj.pkl} "$RUN/discovery.conf"
+  rm -f /var/lib/cloud/instances/*/{*.txt*,obj.pkl} "$RUN/discovery.conf"
+  truncate -cs0 /var/lib/cloud/seed/*/user-data
   rm -f "$GRANT"
   sync
 }

@@ -455,7 +455,8 @@ done
 }
 forget() {
 retire_cloud_init
-rm -f /var/lib/cloud/instances/*/{user-data.txt,user-data.txt.i,cloud-config.txt,obj.pkl} "$RUN/discovery.conf"
+rm -f /var/lib/cloud/instances/*/{*.txt*,obj.pkl} "$RUN/discovery.conf"
+truncate -cs0 /var/lib/cloud/seed/*/user-data
 rm -f "$GRANT"
 sync
 }
