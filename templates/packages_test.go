@@ -369,3 +369,24 @@ while "waiting for another program" not in open("/standin/console").read(): time
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// A server that takes the call and stays silent makes no step wait for ever, neither for a key nor for a file.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	const script = `
+ip link set lo up
+python3 -c 'import socket, time; s = socket.create_server(("127.0.0.1", 81)); open("/run/listens", "w"); time.sleep(1000)' &
+until [[ -e /run/listens ]]; do sleep 0.05; done
+exec /bin/bash $1 prepare`
+	for step, conf := range map[string]string{
+		"packages-yum": "KEY_URLS=(http://127.0.0.1:81/key) KEY_FILES=(/etc/pki/key) KEY_FINGERPRINTS=(0)\n",
+		"downloads":    "DOWNLOAD_URLS=(http://127.0.0.1:81/file) DOWNLOAD_PATHS=(/srv/file) DOWNLOAD_SHA256=(0) DOWNLOAD_MODES=(644) DOWNLOAD_OWNERS=(root:root)\n",
+	} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t, []string{"prepare/" + step}, conf)
+			p := m.start([]string{"MUSTER_SPEED=1"}, "/bin/bash", "-c", script, "silent", runner)
+			p.waitFor(t, step+": FAILED at try 1 (exit 28)", "Operation too slow")
+		})
+	}
+}

@@ -128,7 +128,7 @@ func TestVariables(t *testing.T) {
 	for _, v := range Variables {
 		want = append(want, strings.TrimSuffix(v, "[]"))
 	}
-	for _, outside := range []string{"MUSTER_WAIT", "MUSTER_POLL", "MUSTER_RETRY"} { // tests shorten waits by these
+	for _, outside := range []string{"MUSTER_WAIT", "MUSTER_POLL", "MUSTER_RETRY", "MUSTER_SPEED"} { // tests shorten waits by these
 		want = append(want, outside)
 	}
 	slices.Sort(got)

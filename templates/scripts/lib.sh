@@ -63,18 +63,21 @@ recorded() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "${2:-done}" ]]; }
 # digest_is SHA256 FILE
 digest_is() { [[ -f $2 ]] && echo "$1  $2" | sha256sum -c --status -; }
 
+# GET FILE URL: no server makes a step wait for ever, not even one that takes the call and stays silent.
+GET=(curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time "${MUSTER_SPEED:-60}" -o)
+
 # fetch URL SHA256 FILE [MODE]: a cut download goes on where it stopped; its name carries the digest, so that it is
 # never continued as something else.
 fetch() {
-  local part=$3.$2.part get=(curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 -o "$3.$2.part") rc=0
+  local part=$3.$2.part rc=0
   mkdir -p "${3%/*}"
   if ! digest_is "$2" "$part"; then
-    "${get[@]}" -C - "$1" || rc=$?
+    "${GET[@]}" "$part" -C - "$1" || rc=$?
     case $rc in
     0) ;;
     22 | 33 | 36) # the server cannot go on from there
       rm -f "$part"
-      "${get[@]}" "$1"
+      "${GET[@]}" "$part" "$1"
       ;;
     *) return $rc ;;
     esac
@@ -101,7 +104,7 @@ accept_keys() {
     if [[ -s ${KEY_FILES[i]} ]]; then continue; fi
     home=$(mktemp -d -p "$RUN")
     gpg=(gpg --homedir "$home" --batch --no-tty --quiet)
-    curl -fsSL --retry 3 --connect-timeout 20 -o "$home/fetched" "${KEY_URLS[i]}"
+    "${GET[@]}" "$home/fetched" "${KEY_URLS[i]}"
     "${gpg[@]}" --import "$home/fetched" || : # it complains of any key in the file that is odd
     if ! "${gpg[@]}" --with-colons --fingerprint --list-keys | grep -A1 '^pub:' | grep "^fpr:.*:${KEY_FINGERPRINTS[i]}:" >/dev/null; then
       echo "the key for ${KEY_FILES[i]} has not the fingerprint ${KEY_FINGERPRINTS[i]}: the source is not what it was, or the profile is out of date"

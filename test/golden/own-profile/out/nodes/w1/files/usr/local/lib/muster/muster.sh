@@ -42,16 +42,17 @@ put() { sync "$1" && mv -fT "$1" "$2" && sync "${2%/*}"; }
 commit() { atomic_write "$STATE/$1" <<<"${2:-done}"; }
 recorded() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "${2:-done}" ]]; }
 digest_is() { [[ -f $2 ]] && echo "$1  $2" | sha256sum -c --status -; }
+GET=(curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time "${MUSTER_SPEED:-60}" -o)
 fetch() {
-local part=$3.$2.part get=(curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 -o "$3.$2.part") rc=0
+local part=$3.$2.part rc=0
 mkdir -p "${3%/*}"
 if ! digest_is "$2" "$part"; then
-"${get[@]}" -C - "$1" || rc=$?
+"${GET[@]}" "$part" -C - "$1" || rc=$?
 case $rc in
 0) ;;
 22 | 33 | 36) # the server cannot go on from there
 rm -f "$part"
-"${get[@]}" "$1"
+"${GET[@]}" "$part" "$1"
 ;;
 *) return $rc ;;
 esac
@@ -74,7 +75,7 @@ for i in "${!KEY_FILES[@]}"; do
 if [[ -s ${KEY_FILES[i]} ]]; then continue; fi
 home=$(mktemp -d -p "$RUN")
 gpg=(gpg --homedir "$home" --batch --no-tty --quiet)
-curl -fsSL --retry 3 --connect-timeout 20 -o "$home/fetched" "${KEY_URLS[i]}"
+"${GET[@]}" "$home/fetched" "${KEY_URLS[i]}"
 "${gpg[@]}" --import "$home/fetched" || : # it complains of any key in the file that is odd
 if ! "${gpg[@]}" --with-colons --fingerprint --list-keys | grep -A1 '^pub:' | grep "^fpr:.*:${KEY_FINGERPRINTS[i]}:" >/dev/null; then
 echo "the key for ${KEY_FILES[i]} has not the fingerprint ${KEY_FINGERPRINTS[i]}: the source is not what it was, or the profile is out of date"
