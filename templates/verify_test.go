@@ -1,11 +1,14 @@
 package templates
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // founded is a control plane after its init.
@@ -62,6 +65,7 @@ func TestNginx(t *testing.T) {
 			if there(t, filepath.Join(m.base, "standin/cluster/muster-check")) {
 				t.Error("objects of the check were left over")
 			}
+			checkDeployment(t, m.readOutside("cluster/created"))
 		},
 	}.run(t)
 
@@ -80,6 +84,24 @@ func TestNginx(t *testing.T) {
 }
 
 var doneLine = regexp.MustCompile(`^node1 \(worker\) is in cluster k8s, Kubernetes v1\.34\.4, \d+ s after its last start\n$`)
+
+// checkDeployment wants pods that run where no ordinary pod does, but that are evicted from a node that is not ready.
+func checkDeployment(t *testing.T, text string) {
+	t.Helper()
+	labels := map[string]any{"app": "muster-check"}
+	want := map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "muster-check"}, "spec": map[string]any{
+		"selector": map[string]any{"matchLabels": labels},
+		"template": map[string]any{"metadata": map[string]any{"labels": labels}, "spec": map[string]any{
+			"containers":  []any{map[string]any{"name": "nginx", "image": "nginx:1.14-alpine"}},
+			"tolerations": []any{map[string]any{"operator": "Exists", "effect": "NoSchedule"}},
+		}},
+	}}
+	var got map[string]any
+	must(t, json.Unmarshal([]byte(text), &got))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the deployment is another one:\n%s", diff)
+	}
+}
 
 // A control plane may wait for a node of the spec for months, or for ever. What its operator upgrades meanwhile is none of the first boot's
 // business: after the next start only verify goes on.

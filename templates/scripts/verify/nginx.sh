@@ -9,6 +9,14 @@ done_already() {
   left=$(kubectl_admin get deployment,service muster-check --ignore-not-found -o name) && [[ -z $left ]]
 }
 
+# deployment: for nodes that take no ordinary pods, too: a cluster may have no others. One that is evicted (NoExecute), as from a node that is
+# not ready any more, has to go. The spec lets nothing into an image's name that JSON would have to escape.
+deployment() {
+  echo '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "muster-check"}, "spec":' \
+    '{"selector": {"matchLabels": {"app": "muster-check"}}, "template": {"metadata": {"labels": {"app": "muster-check"}}, "spec":' \
+    '{"containers": [{"name": "nginx", "image": "'"$NGINX_IMAGE"'"}], "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}]}}}}'
+}
+
 fetches() { curl -fsS --noproxy '*' -m 10 "$1" >/dev/null; }
 
 # pages PORT: one line a node; an IPv6 address needs brackets.
@@ -30,7 +38,7 @@ pages() {
 
 run_step() {
   local port
-  kubectl_admin get deployment muster-check >/dev/null || kubectl_admin create deployment muster-check --image="$NGINX_IMAGE"
+  kubectl_admin get deployment muster-check >/dev/null || deployment | kubectl_admin create -f -
   kubectl_admin get service muster-check >/dev/null || kubectl_admin expose deployment muster-check --port=80 --target-port=80 --type=NodePort
   kubectl --kubeconfig "$ADMIN" rollout status deployment muster-check --timeout="${WAIT}s"
   port=$(kubectl_admin get service muster-check -o 'jsonpath={.spec.ports[0].nodePort}')
