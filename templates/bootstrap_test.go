@@ -9,6 +9,15 @@ import (
 
 const initConf = "ROLE=control-plane INIT=true KUBEADM_INIT=/etc/muster/kubeadm.yaml MANIFESTS=(/etc/muster/flannel.yaml) KUBECONFIG_USERS=(admin) NODES=(node1 node2 node3)\n"
 
+// usersFiles lie where kubeadm's own files will.
+func usersFiles(m *machine) {
+	m.write("var/lib/kubelet/config.json", "a registry's login\n", 0o600)
+	m.write("var/lib/kubelet/seccomp/profiles/audit.json", "a profile\n", 0o640)
+	m.write("etc/kubernetes/manifests/vip.yaml", "a static pod\n", 0o600)
+	must(m.t, os.Chmod(m.path("var/lib/kubelet/seccomp"), 0o750))
+	must(m.t, os.Chown(m.path("var/lib/kubelet/seccomp/profiles/audit.json"), 7, 7))
+}
+
 // controlPlane is a machine before kubeadm, with a CA of the user's own.
 func controlPlane(m *machine) {
 	m.unit("kubelet.service", "")
@@ -17,6 +26,7 @@ func controlPlane(m *machine) {
 	m.write("etc/muster/flannel.yaml", "kind: DaemonSet\n", 0o644)
 	m.write("etc/kubernetes/pki/ca.key", "the user's CA", 0o600)
 	m.write("etc/kubernetes/pki/ca.crt", "the user's CA", 0o644)
+	usersFiles(m)
 	passwd, err := os.ReadFile(filepath.Join(chrootFolder(m.t), "etc/passwd"))
 	must(m.t, err)
 	m.write("etc/passwd", string(passwd)+"admin:x:1000:1000::/home/admin:/bin/bash\n", 0o644)
@@ -30,7 +40,7 @@ func TestInit(t *testing.T) {
 	exercise{
 		phase: "bootstrap", steps: []string{"control-plane"}, conf: initConf, setup: controlPlane,
 		check: func(t *testing.T, m *machine) {
-			if !m.exists("var/lib/muster/init.done") || m.exists("var/lib/muster/pki") {
+			if !m.exists("var/lib/muster/init.done") || m.exists("var/lib/muster/kept") {
 				t.Error("the init is not committed, or a copy of the CA's key was left over")
 			}
 			if got, want := m.read("etc/kubernetes/pki/apiserver.crt"), "signed by: the user's CA\n"; got != want {
@@ -112,7 +122,7 @@ func TestJoinOfAControlPlane(t *testing.T) {
 			m.outside("other-init", "")
 		},
 		check: func(t *testing.T, m *machine) {
-			if !m.exists("var/lib/muster/join.done") || m.exists("var/lib/muster/init.done") || m.exists("var/lib/muster/pki") {
+			if !m.exists("var/lib/muster/join.done") || m.exists("var/lib/muster/init.done") || m.exists("var/lib/muster/kept") {
 				t.Error("the join is not committed, or a copy of a CA's key was left over")
 			}
 			if got, want := m.read("etc/kubernetes/pki/apiserver.crt"), "signed by: the CA of all\n"; got != want {
@@ -134,7 +144,7 @@ func TestJoinOfAControlPlaneFailsOnce(t *testing.T) {
 	if err != nil || !strings.Contains(out, "control-plane: FAILED at try 1 (exit 3)") || !strings.Contains(out, "| [ERROR CRI]: container runtime is not running") {
 		t.Errorf("the join's failure is not told: %v\n%s", err, out)
 	}
-	if m.read("etc/kubernetes/pki/sa.pub") != "the user's key" || m.exists("var/lib/muster/pki") {
+	if m.read("etc/kubernetes/pki/sa.pub") != "the user's key" || m.exists("var/lib/muster/kept") {
 		t.Error("the user's key did not survive the reset, or a copy was left over")
 	}
 }
@@ -148,6 +158,9 @@ func TestControlPlaneWithoutMajority(t *testing.T) {
 	m.outside("no-majority", "")
 	p := m.start(nil, "/bin/bash", runner, "bootstrap")
 	p.waitFor(t, "control-plane: FAILED at try 2 (exit 3)", "two of three control planes have not answered", "what to do: see rendezvous status")
+	if mode := m.mode("var/lib/muster/kept"); mode != 0o600 {
+		t.Errorf("what may hold a CA's key has mode %o while kubeadm is not done", mode)
+	}
 	must(t, os.Remove(filepath.Join(m.base, "standin/no-majority")))
 	if out, err := p.wait(); err != nil || !strings.Contains(out, "control-plane: done") {
 		t.Errorf("the step did not go on: %v\n%s", err, out)
@@ -193,6 +206,7 @@ func workerMachine(m *machine) {
 	m.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0o444)
 	m.write("etc/muster/kubeadm.yaml", "kind: JoinConfiguration\n", 0o600)
 	m.write("etc/muster/rendezvous/ca.crt", "a certificate\n", 0o644)
+	usersFiles(m)
 	m.write("etc/muster/rendezvous/grant", "header = \"Authorization: Bearer of node1\"\n", 0o600)
 	for _, name := range []string{"user-data.txt", "user-data.txt.i", "cloud-config.txt", "obj.pkl"} {
 		m.write("var/lib/cloud/instances/k8s.node1/"+name, "Bearer of node1", 0o600)
@@ -220,6 +234,32 @@ func TestWorker(t *testing.T) {
 			}
 		},
 	}.run(t)
+}
+
+// A join that fails is undone by what empties /var/lib/kubelet: the spec's own files are there again, also where another folder stands for it.
+func TestJoinFailsOnce(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/worker"}, "CERTIFICATES_DIR=/etc/none\n")
+	workerMachine(m)
+	must(t, os.MkdirAll(m.path("srv"), 0o755))
+	must(t, os.Rename(m.path("var/lib/kubelet"), m.path("srv/kubelet")))
+	must(t, os.Symlink("/srv/kubelet", m.path("var/lib/kubelet")))
+	kept := []string{"/srv/kubelet/config.json", "/srv/kubelet/seccomp", "/srv/kubelet/seccomp/profiles/audit.json", "/etc/kubernetes/manifests/vip.yaml", "/var/lib/kubelet", "/var/lib", "/etc"}
+	before := m.tree()
+	m.outside("refuse", "[ERROR CRI]: container runtime is not running\n")
+	out, err := m.run(nil, "/bin/bash", runner, "bootstrap")
+	if err != nil || !strings.Contains(out, "worker: FAILED at try 1") || !strings.Contains(m.readOutside("log"), "kubeadm ! reset") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	after := m.tree()
+	for _, path := range kept {
+		if before[path] != after[path] {
+			t.Errorf("%s was %q, and is %q after kubeadm was undone", path, before[path], after[path])
+		}
+	}
+	if m.exists("var/lib/muster/kept") {
+		t.Error("a copy was left over")
+	}
 }
 
 // A worker whose join came through, but was cut before that was noted, is a member: it must not join again.

@@ -229,25 +229,24 @@ sysctl_each() {
   return $rc
 }
 
-# keep_certificates: those that lie there before kubeadm (a CA of the user's) are copied, for undo_kubeadm.
-keep_certificates() {
-  if [[ ! -d $CERTIFICATES_DIR || -d $STATE/pki ]]; then return; fi
-  rm -rf "$STATE/pki.new"
-  mkdir -m 0700 "$STATE/pki.new"
-  cp -a "$CERTIFICATES_DIR" "$STATE/pki.new/copy"
-  put "$STATE/pki.new" "$STATE/pki"
+# keep_files: kubeadm reset empties three folders. What lies there before kubeadm (a CA of the user's, static pods, a registry's login) is
+# kept for undo_kubeadm, by names that follow a link in a folder's place.
+keep_files() {
+  if [[ -e $STATE/kept ]]; then return; fi
+  (umask 077 && tar -cPf "$STATE/kept.new" -T <(find "$CERTIFICATES_DIR/." /etc/kubernetes/manifests/. /var/lib/kubelet/. -maxdepth 0))
+  put "$STATE/kept.new" "$STATE/kept"
 }
 
 # undo_kubeadm undoes a run that was cut, since kubeadm does not continue, and puts back what lay there before it.
 undo_kubeadm() {
   kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR" || return
-  if [[ -d $STATE/pki ]]; then mkdir -p "$CERTIFICATES_DIR" && cp -a "$STATE/pki/copy/." "$CERTIFICATES_DIR"; fi
+  if [[ -e $STATE/kept ]]; then tar -xPf "$STATE/kept"; fi
 }
 
-# kubeadm_done init|join: committed, and no copy of certificates is left.
-kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/pki ]]; }
+# kubeadm_done init|join: committed, and no copy is left of what may be secret.
+kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/kept ]]; }
 
-# kubeadm_once init|join FLAG...: at most one finished run. The copy of certificates goes last: before the commit it may
+# kubeadm_once init|join FLAG...: at most one finished run. What was kept goes last: before the commit it may
 # still be needed.
 kubeadm_once() {
   if ! recorded "$1.done"; then
@@ -255,14 +254,14 @@ kubeadm_once() {
       echo "kubeadm $1 was cut before its end: undoing it"
       undo_kubeadm
     else
-      keep_certificates
+      keep_files
       commit "$1.started"
     fi
     kubeadm "$@"
     sync
     commit "$1.done"
   fi
-  rm -rf "$STATE/pki"
+  rm -f "$STATE/kept"
 }
 
 # retire_cloud_init, for good, once the document has done its work and all of it is on the disk: at a start without its medium or metadata

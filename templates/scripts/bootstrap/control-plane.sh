@@ -7,7 +7,7 @@ done_already() { kubeadm_done init || kubeadm_done join; }
 run_step() {
   local rc=0
   if [[ ! -e $STATE/kubeadm.started ]]; then
-    keep_certificates
+    keep_files
     commit kubeadm.started
   fi
   if ! recorded init.done && ! recorded join.done; then
@@ -21,5 +21,5 @@ run_step() {
     *) return "$rc" ;;
     esac
   fi
-  rm -rf "$STATE/pki"
+  rm -f "$STATE/kept"
 }

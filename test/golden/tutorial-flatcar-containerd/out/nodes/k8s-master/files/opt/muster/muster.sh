@@ -170,32 +170,30 @@ fi
 done <"$SYSCTL_FILE"
 return $rc
 }
-keep_certificates() {
-if [[ ! -d $CERTIFICATES_DIR || -d $STATE/pki ]]; then return; fi
-rm -rf "$STATE/pki.new"
-mkdir -m 0700 "$STATE/pki.new"
-cp -a "$CERTIFICATES_DIR" "$STATE/pki.new/copy"
-put "$STATE/pki.new" "$STATE/pki"
+keep_files() {
+if [[ -e $STATE/kept ]]; then return; fi
+(umask 077 && tar -cPf "$STATE/kept.new" -T <(find "$CERTIFICATES_DIR/." /etc/kubernetes/manifests/. /var/lib/kubelet/. -maxdepth 0))
+put "$STATE/kept.new" "$STATE/kept"
 }
 undo_kubeadm() {
 kubeadm reset -f --cri-socket "$CRI_SOCKET" --cert-dir "$CERTIFICATES_DIR" || return
-if [[ -d $STATE/pki ]]; then mkdir -p "$CERTIFICATES_DIR" && cp -a "$STATE/pki/copy/." "$CERTIFICATES_DIR"; fi
+if [[ -e $STATE/kept ]]; then tar -xPf "$STATE/kept"; fi
 }
-kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/pki ]]; }
+kubeadm_done() { recorded "$1.done" && [[ ! -e $STATE/kept ]]; }
 kubeadm_once() {
 if ! recorded "$1.done"; then
 if [[ -e $STATE/$1.started ]]; then
 echo "kubeadm $1 was cut before its end: undoing it"
 undo_kubeadm
 else
-keep_certificates
+keep_files
 commit "$1.started"
 fi
 kubeadm "$@"
 sync
 commit "$1.done"
 fi
-rm -rf "$STATE/pki"
+rm -f "$STATE/kept"
 }
 retire_cloud_init() {
 sync
@@ -426,7 +424,7 @@ done_already() { kubeadm_done init || kubeadm_done join; }
 run_step() {
 local rc=0
 if [[ ! -e $STATE/kubeadm.started ]]; then
-keep_certificates
+keep_files
 commit kubeadm.started
 fi
 if ! recorded init.done && ! recorded join.done; then
@@ -440,7 +438,7 @@ commit join.done
 *) return "$rc" ;;
 esac
 fi
-rm -rf "$STATE/pki"
+rm -f "$STATE/kept"
 }
 ;;
 bootstrap_token-cleanup)
