@@ -83,6 +83,21 @@ func TestSwap(t *testing.T) {
 	}.run(t)
 }
 
+// systemd has a unit for each name of a swap, and forgets those without a file as soon as the swap is off: to stop one then is no failure.
+func TestSwapWithTwoNames(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/swap"}, "")
+	m.write("etc/systemd/system/dev-vdb.swap", "[Swap]\n", 0o644)
+	m.outside("swap-names", "dev-vdz.swap dev-vdb\n")
+	m.mustRun("prepare")
+	if swaps := m.readRun("proc-swaps"); strings.Contains(swaps, "/dev/") {
+		t.Errorf("swap is still on: %s", swaps)
+	}
+	if log := m.readOutside("log"); !strings.Contains(log, "stop dev-vdz.swap") {
+		t.Errorf("the other name was not met:\n%s", log)
+	}
+}
+
 func TestSELinux(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"disabled", "permissive"} {

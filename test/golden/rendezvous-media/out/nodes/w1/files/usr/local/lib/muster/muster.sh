@@ -289,7 +289,7 @@ local unit
 if grep -Eqs "$SWAP_LINE" /etc/fstab; then sed -E "/$SWAP_LINE/s/^/#/" /etc/fstab | atomic_write /etc/fstab "$(stat -c %a /etc/fstab)"; fi
 systemctl daemon-reload
 for unit in $(swap_units | sort -u); do
-systemctl stop "$unit"
+systemctl stop "$unit" || :
 mask "/etc/systemd/system/$unit"
 done
 systemctl daemon-reload
