@@ -32,12 +32,12 @@ func TestK_WholeMachine(t *testing.T) {
 	serveTime(t)
 	v.boot()
 	v.ready()
-	v.isWhole()
+	v.isWhole(look{"cat /run/cloud-init/result.json", `DataSourceNoCloud \[seed=/dev/vdb\]`}, look{"cat /run/cloud-init/result.json", `"errors": \[\]`})
 	v.servesByIPVS()
 	c.nginx(1)
 	v.reboot()
 	v.ready()
-	v.isWhole()
+	v.isWhole(look{"ls /run/cloud-init/disabled", `^/run/cloud-init/disabled\n$`}) // although the medium is still there
 	v.servesByIPVS()
 	c.nginxAnswers(1)
 	c.table()
@@ -172,21 +172,22 @@ func (v *vm) tell(command string) string {
 	return string(out)
 }
 
-// isWhole looks at what containers on a shared kernel cannot show.
-func (v *vm) isWhole() {
+// look is a command that only looks, and the pattern of what it has to print.
+type look struct{ command, want string }
+
+// isWhole looks at what containers on a shared kernel cannot show, and at more.
+func (v *vm) isWhole(more ...look) {
 	v.c.t.Helper()
-	for _, look := range []struct{ command, want string }{
+	for _, look := range append([]look{
 		{"systemd-detect-virt", `^qemu\n$`},
 		{"stat -f -c %T /sys/fs/cgroup", `^cgroup2fs\n$`},
 		{"cat /proc/$(pgrep -o kube-apiserver)/cgroup", `^0::/kubepods\.slice/kubepods-burstable\.slice/\S+\.slice/cri-containerd-[0-9a-f]{64}\.scope\n$`},
-		{"cat /run/cloud-init/result.json", `DataSourceNoCloud \[seed=/dev/vdb\]`},
-		{"cat /run/cloud-init/result.json", `"errors": \[\]`},
 		{"cut -d' ' -f1 /proc/modules", `(?s)\bbr_netfilter\b`},
 		{"cut -d' ' -f1 /proc/modules", `(?s)\bip_vs_rr\b`},
 		{"cat /proc/sys/net/bridge/bridge-nf-call-iptables", `^1\n$`},
 		{"systemctl is-active muster-modules muster-rendezvous containerd kubelet", `^active\nactive\nactive\nactive\n$`},
 		{"systemctl list-units --state=failed --plain --no-legend", `^$`},
-	} {
+	}, more...) {
 		if is := v.tell(look.command); !regexp.MustCompile(look.want).MatchString(is) {
 			v.c.t.Errorf("%s on %s says %q, not %s", look.command, v.name, is, look.want)
 		}
