@@ -114,6 +114,20 @@ func TestGrantIsForgotten(t *testing.T) {
 	}
 }
 
+// A seed that is itself a medium cannot be written, and is nothing that a machine could forget.
+func TestSeedOnAMedium(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"bootstrap/worker"}, "")
+	workerMachine(m)
+	m.seed()
+	const script = "cd /var/lib/cloud && /bin/mount --bind seed seed && /bin/mount -o remount,ro,bind seed && exec /bin/bash $1 bootstrap"
+	p := m.start(nil, "/bin/bash", "-c", script, "medium", runner)
+	p.waitFor(t, "worker: done")
+	if out, err := p.wait(); err != nil || strings.Contains(out, "FAILED") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // cloud-init is off before anything that it needs is deleted and before the machine counts as set up, and only where it has acted.
 func TestCloudInitIsRetiredFirst(t *testing.T) {
 	t.Parallel()

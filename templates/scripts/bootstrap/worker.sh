@@ -25,11 +25,11 @@ ask_until() {
 }
 
 # forget: what could enrol a machine in this one's name is worth nothing any more, and goes. Without obj.pkl cloud-init knows no
-# instance; a seed that an installer copied stays one, without user-data.
+# instance; a seed that an installer copied stays one, without user-data, and one that is a medium stays as it is.
 forget() {
   retire_cloud_init
   rm -f /var/lib/cloud/instances/*/{*.txt*,obj.pkl} "$RUN/discovery.conf"
-  truncate -cs0 /var/lib/cloud/seed/*/user-data
+  truncate -cs0 /var/lib/cloud/seed/*/user-data || :
   rm -f "$GRANT"
   sync
 }

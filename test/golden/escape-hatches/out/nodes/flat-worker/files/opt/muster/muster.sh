@@ -441,7 +441,7 @@ done
 forget() {
 retire_cloud_init
 rm -f /var/lib/cloud/instances/*/{*.txt*,obj.pkl} "$RUN/discovery.conf"
-truncate -cs0 /var/lib/cloud/seed/*/user-data
+truncate -cs0 /var/lib/cloud/seed/*/user-data || :
 rm -f "$GRANT"
 sync
 }
