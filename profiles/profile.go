@@ -253,17 +253,11 @@ type DropIn struct {
 	Contents text `yaml:"contents" required:"true" example:"\"\""`
 }
 
-// PXE is how machines boot over the network. Its texts hold, where they are needed:
-//
-//	{assets}     the URL of the folder of kernels, initrds and images
-//	{documents}  the URL of the folder of the machine's own documents
-//	{config}     the URL of the Ignition document (in args)
-//	{instance}   cloud-init's instance-id (in args)
-//	{hostname}   the machine's host name (in args): the node's name, or the pool's name and the machine's MAC address
-//	{disk}       the node's disk
-//
-// They can stand anywhere: they hold no blank, quote or other character that a shell, a unit or a kernel's command line
-// reads as something else.
+// PXE is how machines boot over the network. Its texts may hold {assets}, the URL of the folder of kernels, initrds and
+// images; {documents}, the URL of the folder of the machine's own documents; {disk}, the node's disk; and in args {config}, the
+// URL of the Ignition document, {instance}, cloud-init's instance-id, and {hostname}, the machine's host name: the node's
+// name, or the pool's name and the machine's MAC address. None of them holds a blank, a quote or another character that a shell,
+// a unit or a kernel's command line reads as something else.
 type PXE struct {
 	decode.At
 	// Boot is for nodes without a disk, and for pools: it runs the operating system from the network.
