@@ -39,9 +39,9 @@ func (e *dqliteEngine) FounderID() uint64      { return dqlite.FounderID }
 func (e *dqliteEngine) NewID() (uint64, error) { return dqlite.NewID() }
 func (e *dqliteEngine) Exists() (bool, error)  { return dqlite.Exists(e.cfg.Dir) }
 
-func (e *dqliteEngine) Start(id uint64) (rendezvous.Store, error) {
+func (e *dqliteEngine) Start(id uint64, uid string) (rendezvous.Store, error) {
 	cfg := e.cfg
-	cfg.ID = id
+	cfg.ID, cfg.UID = id, uid
 	n, err := dqlite.Start(cfg)
 	if err != nil {
 		return nil, err

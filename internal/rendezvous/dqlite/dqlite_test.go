@@ -33,6 +33,7 @@ type cluster struct {
 	ca      *x509.Certificate
 	dirs    []string
 	ids     []uint64
+	uids    []string // of the store that each is a member of
 	nodes   []*dqlite.Node
 	refused sync.Map
 }
@@ -54,6 +55,7 @@ func newCluster(t *testing.T, size int) *cluster {
 	for i := range size {
 		c.dirs = append(c.dirs, filepath.Join(base, fmt.Sprint(i)))
 		c.ids = append(c.ids, dqlite.FounderID)
+		c.uids = append(c.uids, "first")
 		if i > 0 {
 			c.ids[i] = newID(t)
 		}
@@ -101,7 +103,7 @@ func (c *cluster) start(i int) *dqlite.Node {
 		}
 	}
 	n, err := dqlite.Start(dqlite.Config{
-		Dir: c.dirs[i], ID: c.ids[i], Address: c.address(i), Peers: peers, Cluster: "k8s", Certificate: c.certificate(fmt.Sprintf("cp%d", i)), CA: c.ca,
+		Dir: c.dirs[i], UID: c.uids[i], ID: c.ids[i], Address: c.address(i), Peers: peers, Cluster: "k8s", Certificate: c.certificate(fmt.Sprintf("cp%d", i)), CA: c.ca,
 		Refuse: func(name string) bool { _, refused := c.refused.Load(name); return refused }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -285,7 +287,55 @@ func TestRevokedMemberIsCutOff(t *testing.T) {
 	write(t, c.nodes[1].Store(), "k2", "2", 0)
 }
 
-// Nobody without a control plane's certificate of this cluster gets through to dqlite.
+// Two stores with one founder's address and id, as a control plane makes that loses its disk while the only other
+// member is off: the member that comes back takes no part in the second store, neither as its client nor, when power
+// is lost everywhere and it is up first, as its leader.
+func TestStoresKeepApart(t *testing.T) {
+	c := newCluster(t, 3)
+	c.start(0)
+	c.start(1)
+	c.add(0, 1)
+	for i := range 40 { // its log is longer than the second store's: raft would prefer it
+		write(t, c.nodes[1].Store(), "k", "first", int64(i))
+	}
+	c.stop(1)
+	c.stop(0)
+	if err := os.RemoveAll(c.dirs[0]); err != nil {
+		t.Fatal(err)
+	}
+	c.uids[0], c.uids[2] = "second", "second"
+	c.start(0)
+	c.start(2)
+	c.add(0, 2)
+	write(t, c.nodes[0].Store(), "k", "second", 0)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	back := c.start(1)
+	if members, err := back.Members(ctx); err == nil {
+		t.Errorf("a member of the first store lists the second one's members: %v", members)
+	}
+	if _, err := back.Store().Put(ctx, "stray", []byte("first"), 0); !errors.Is(err, rendezvous.ErrStore) {
+		t.Errorf("a member of the first store writes: %v", err)
+	}
+	for _, i := range []int{2, 0, 1} {
+		c.stop(i)
+	}
+	c.start(0)
+	c.start(1)
+	time.Sleep(3 * time.Second) // some elections
+	c.start(2)
+	write(t, c.nodes[0].Store(), "after", "second", 0)
+	for i := range 2 {
+		s := c.nodes[2*i].Store()
+		if k, stray := read(t, s, "k"), read(t, s, "stray"); k != "second" || stray != "" {
+			t.Errorf("member %d of the second store reads k = %q, stray = %q", 2*i, k, stray)
+		}
+	}
+}
+
+// Nobody without a control plane's certificate of this cluster gets through to dqlite, and none who does not name the
+// store.
 func TestStorePortRefusesStrangers(t *testing.T) {
 	c := newCluster(t, 1)
 	c.start(0)
@@ -329,16 +379,18 @@ func TestStorePortRefusesStrangers(t *testing.T) {
 		_, err = conn.Read(answer)
 		return err == nil
 	}
-	show := func(certificate *tls.Certificate) *tls.Config {
-		return &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }}
+	show := func(certificate *tls.Certificate, store ...string) *tls.Config {
+		return &tls.Config{InsecureSkipVerify: true, NextProtos: store, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }}
 	}
 	member := c.certificate("cp7")
+	const store = "muster-store/first"
 	for what, try := range map[string]struct {
 		cfg  *tls.Config
 		want bool
 	}{
-		"plain": {nil, false}, "no certificate": {&tls.Config{InsecureSkipVerify: true}, false}, "operator": {show(&op), false},
-		"another cluster": {show(&fp), false}, "a control plane": {show(&member), true},
+		"plain": {nil, false}, "no certificate": {&tls.Config{InsecureSkipVerify: true, NextProtos: []string{store}}, false},
+		"operator": {show(&op, store), false}, "another cluster": {show(&fp, store), false}, "a control plane": {show(&member, store), true},
+		"a control plane of another store": {show(&member, "muster-store/second"), false}, "one that names no store": {show(&member), false},
 	} {
 		if got := speaks(try.cfg); got != try.want {
 			t.Errorf("%s: answered is %v, want %v", what, got, try.want)

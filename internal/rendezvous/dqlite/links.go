@@ -37,8 +37,9 @@ func listen(address string) (net.Listener, error) {
 	return c.Listen(context.Background(), "tcp", address)
 }
 
-// links are the connections among members: TLS 1.3 with a control plane's certificate on both sides. dqlite itself
-// speaks plainly to a local socket; nothing reaches that socket from outside before its handshake was good.
+// links are the connections among members of one store: TLS 1.3 with a control plane's certificate on both sides, and
+// the store's uid as the protocol. dqlite itself speaks plainly to a local socket; nothing reaches that socket from
+// outside before its handshake was good.
 type links struct {
 	cfg      Config
 	local    string
@@ -61,6 +62,7 @@ func (l *links) tls() *tls.Config {
 	pool.AddCert(l.cfg.CA)
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS13,
+		NextProtos:   []string{l.protocol()},
 		Certificates: []tls.Certificate{l.cfg.Certificate},
 		ClientAuth:   tls.RequireAndVerifyClientCert,
 		ClientCAs:    pool,
@@ -71,7 +73,11 @@ func (l *links) tls() *tls.Config {
 	}
 }
 
-// verify takes control planes of this cluster only, on both sides.
+// protocol names the store in the handshake. Raft and the driver know a member by its id and address, and take whoever
+// says that it leads; both are the same for two stores of which one founder after the other had the same machine.
+func (l *links) protocol() string { return "muster-store/" + l.cfg.UID }
+
+// verify takes control planes of this cluster that are members of this store only, on both sides.
 func (l *links) verify(state tls.ConnectionState, pool *x509.CertPool) error {
 	certificate := state.PeerCertificates[0]
 	_, err := certificate.Verify(x509.VerifyOptions{
@@ -88,6 +94,8 @@ func (l *links) verify(state tls.ConnectionState, pool *x509.CertPool) error {
 		return errors.New("only control planes reach the store")
 	case l.cfg.Refuse != nil && l.cfg.Refuse(id.Name):
 		return fmt.Errorf("the credential of %s is revoked", id.Name)
+	case state.NegotiatedProtocol != l.protocol():
+		return fmt.Errorf("%s is no member of this store", id.Name)
 	}
 	return nil
 }

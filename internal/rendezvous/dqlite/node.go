@@ -39,6 +39,8 @@ const (
 type Config struct {
 	// Dir holds dqlite's files and nothing else.
 	Dir string
+	// UID is the store's. Members of another one are refused, whatever their addresses and ids.
+	UID string
 	// ID is this member's, never used by another member or by another disk of this one.
 	ID uint64
 	// Address is where the other members reach this one, and where it listens: IP:port.

@@ -30,8 +30,9 @@ type Engine interface {
 	NewID() (uint64, error)
 	// Exists says whether this machine's disk holds a store.
 	Exists() (bool, error)
-	// Start starts the member; Close stops it, and hands the leadership on if there is time.
-	Start(id uint64) (rendezvous.Store, error)
+	// Start starts the member of the store with this uid, which talks to members of that store only. Close stops it, and
+	// hands the leadership on if there is time.
+	Start(id uint64, uid string) (rendezvous.Store, error)
 	Close(ctx context.Context) error
 	// Members lists the members as the leader knows them.
 	Members(ctx context.Context) ([]Member, error)
@@ -199,7 +200,7 @@ func (f *Formation) Run(ctx context.Context) (err error) {
 			return nil
 		}
 	}
-	if err := f.start(f.current().ID); err != nil {
+	if err := f.start(f.current()); err != nil {
 		return err
 	}
 	defer func() {
@@ -229,8 +230,8 @@ func pause(ctx context.Context) bool {
 	}
 }
 
-func (f *Formation) start(id uint64) error {
-	store, err := f.Engine.Start(id)
+func (f *Formation) start(s state) error {
+	store, err := f.Engine.Start(s.ID, s.UID)
 	if err != nil {
 		return err
 	}
@@ -568,7 +569,7 @@ func (f *Formation) recover(ctx context.Context, s state) error {
 		return err
 	}
 	f.clearMissed()
-	return f.start(s.ID)
+	return f.start(s)
 }
 
 // Membership is this control plane's answer about itself. A member that waits to be admitted holds nothing yet.

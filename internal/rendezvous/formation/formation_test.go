@@ -107,7 +107,7 @@ func (e engine) Exists() (bool, error) {
 	return e.h.group != nil, nil
 }
 
-func (e engine) Start(id uint64) (rendezvous.Store, error) {
+func (e engine) Start(id uint64, _ string) (rendezvous.Store, error) {
 	e.h.w.mu.Lock()
 	defer e.h.w.mu.Unlock()
 	if e.h.group == nil && id == founderID {
@@ -720,8 +720,8 @@ func TestClusterRuns(t *testing.T) {
 // one.
 type withoutRecord struct{ engine }
 
-func (w withoutRecord) Start(id uint64) (rendezvous.Store, error) {
-	store, err := w.engine.Start(id)
+func (w withoutRecord) Start(id uint64, uid string) (rendezvous.Store, error) {
+	store, err := w.engine.Start(id, uid)
 	return recordless{store}, err
 }
 
