@@ -27,11 +27,6 @@ func newEngine(cfg config.Config, creds credentials, refuse func(string) bool, l
 	e := &dqliteEngine{cfg: dqlite.Config{
 		Dir: filepath.Join(cfg.DataDir, "store"), Address: cfg.Raft(cfg.Self()), Cluster: cfg.Cluster, Certificate: creds.pair, CA: creds.ca, Refuse: refuse, Log: log,
 	}}
-	for _, p := range cfg.ControlPlanes {
-		if p.Name != cfg.Node {
-			e.cfg.Peers = append(e.cfg.Peers, cfg.Raft(p))
-		}
-	}
 	return e, nil
 }
 
@@ -39,9 +34,9 @@ func (e *dqliteEngine) FounderID() uint64      { return dqlite.FounderID }
 func (e *dqliteEngine) NewID() (uint64, error) { return dqlite.NewID() }
 func (e *dqliteEngine) Exists() (bool, error)  { return dqlite.Exists(e.cfg.Dir) }
 
-func (e *dqliteEngine) Start(id uint64, uid string) (rendezvous.Store, error) {
+func (e *dqliteEngine) Start(id uint64, uid string, peers []string) (rendezvous.Store, error) {
 	cfg := e.cfg
-	cfg.ID, cfg.UID = id, uid
+	cfg.ID, cfg.UID, cfg.Peers = id, uid, peers
 	n, err := dqlite.Start(cfg)
 	if err != nil {
 		return nil, err

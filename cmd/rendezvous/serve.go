@@ -57,16 +57,18 @@ func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 	if n.engine, err = newEngine(cfg, creds, n.revoked.has, n.log); err != nil {
 		return nil, err
 	}
-	peers := map[string]formation.Peer{}
+	var planes []formation.ControlPlane
 	var order rendezvous.ControlPlanes
 	for _, p := range cfg.ControlPlanes {
 		order = append(order, p.Name)
-		if p.Name == cfg.Node {
-			continue
-		}
-		if peers[p.Name], err = creds.peer(cfg, p); err != nil {
+		planes = append(planes, formation.ControlPlane{Name: p.Name, Address: cfg.Raft(p)})
+	}
+	reach := func(p formation.ControlPlane) (formation.Peer, error) {
+		host, _, err := net.SplitHostPort(p.Address)
+		if err != nil {
 			return nil, err
 		}
+		return creds.peer(cfg, config.ControlPlane{Name: p.Name, Address: host}) // its ports are those of the cluster
 	}
 	store := &formation.LateStore{}
 	n.service = &rendezvous.Service{
@@ -74,8 +76,8 @@ func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 		Cluster: &kubernetes.Cluster{AdminConf: cfg.AdminConf, PKI: cfg.PKI, Etcd: cfg.Etcd, Joined: machine.joined},
 	}
 	n.formation, err = formation.New(formation.Config{
-		Self: cfg.Node, Address: cfg.Raft(cfg.Self()), ControlPlanes: order, Peers: peers, Dir: cfg.DataDir, Founded: cfg.DataDir + ".founded",
-		Engine: n.engine, Service: n.service, Store: store, InCluster: machine.inCluster, Log: n.log, Say: machine.Say,
+		Self: cfg.Node, Address: cfg.Raft(cfg.Self()), ControlPlanes: planes, Reach: reach,
+		Dir: cfg.DataDir, Founded: cfg.DataDir + ".founded", Known: cfg.DataDir + ".known", Engine: n.engine, Service: n.service, Store: store, InCluster: machine.inCluster, Log: n.log, Say: machine.Say,
 	})
 	if err != nil {
 		return nil, err

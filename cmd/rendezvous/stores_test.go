@@ -73,3 +73,37 @@ func TestTwoStoresKeepApart(t *testing.T) {
 		return back.said("there are two clusters")
 	})
 }
+
+// TestGrownFounderLosesStore: the document of the first control plane names no other. When it loses the store's folder
+// while the others are off, it waits for them and founds no store.
+func TestGrownFounderLosesStore(t *testing.T) {
+	s := newSite(t, 3)
+	founder := s.planes[0]
+	founder.configure(s.planes[:1])
+	founder.power()
+	s.joined(founder)
+	for _, p := range s.planes[1:] {
+		p.power()
+	}
+	s.allJoined()
+	s.eventually(patience, "all members", func() error { return s.members(3) })
+	first := founder.storeUID()
+	for _, p := range s.planes {
+		p.setDown(true)
+	}
+	s.must(os.RemoveAll(founder.file("data")))
+	founder.setDown(false)
+	s.eventually(patience, "the founder waits", func() error {
+		if _, err := os.Stat(founder.file("data/store")); err == nil {
+			t.Fatal("the founder made a store while nobody answered")
+		}
+		return founder.said("waits for cp1, cp2")
+	})
+	for _, p := range s.planes[1:] {
+		p.setDown(false)
+	}
+	s.eventually(patience, "the founder a member again", founder.isMember)
+	if uid := founder.storeUID(); uid != first {
+		t.Errorf("the store was %s and is %s", first, uid)
+	}
+}

@@ -10,6 +10,9 @@ type Membership struct {
 	UID string `json:"uid,omitempty"`
 	// Confirmed: it promised, durably, never to give that store up by itself.
 	Confirmed bool `json:"confirmed,omitempty"`
+	// Known are all control planes that the machine knows, and where the store of each listens: those of its document,
+	// and those that were added since.
+	Known map[string]string `json:"known,omitempty"`
 	// InCluster: the machine is a control plane of a running Kubernetes cluster.
 	InCluster bool `json:"inCluster,omitempty"`
 }

@@ -202,6 +202,23 @@ func (s *Service) MemberAddress(ctx context.Context, name string) (string, error
 	return address, err
 }
 
+// NotedMembers are all that NoteMember wrote down, by name. Some may be members no more.
+func (s *Service) NotedMembers(ctx context.Context) (map[string]string, error) {
+	records, err := s.Store.List(ctx, memberPrefix)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	noted := map[string]string{}
+	for _, r := range records {
+		var address string
+		if err := json.Unmarshal(r.Value, &address); err != nil {
+			return nil, Errorf(CodeInternal, "the record %s cannot be read: %w", r.Key, err)
+		}
+		noted[strings.TrimPrefix(r.Key, memberPrefix)] = address
+	}
+	return noted, nil
+}
+
 // Revoked says whether the credential of a node was taken back. It reads, so it may be late; every decision looks again
 // in the record that it writes.
 func (s *Service) Revoked(ctx context.Context, name string) (bool, error) {

@@ -29,7 +29,8 @@ type Config struct {
 	// Port is the API's, RaftPort the store's.
 	Port     int `json:"port,omitempty"`
 	RaftPort int `json:"raftPort,omitempty"`
-	// DataDir holds what the service keeps. DataDir + ".founded" outlives it and says that a store was founded here.
+	// DataDir holds what the service keeps. Beside it lies what outlives it: DataDir + ".founded" says that a store was
+	// founded here, DataDir + ".known" which control planes were added to the spec after this file was written.
 	DataDir string `json:"dataDir,omitempty"`
 	// CA, Certificate and Key are the credential, in PEM.
 	CA          string `json:"ca,omitempty"`

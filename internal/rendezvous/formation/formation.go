@@ -30,9 +30,9 @@ type Engine interface {
 	NewID() (uint64, error)
 	// Exists says whether this machine's disk holds a store.
 	Exists() (bool, error)
-	// Start starts the member of the store with this uid, which talks to members of that store only. Close stops it, and
-	// hands the leadership on if there is time.
-	Start(id uint64, uid string) (rendezvous.Store, error)
+	// Start starts the member of the store with this uid, which talks to members of that store only; it looks for them
+	// at peers. Close stops it, and hands the leadership on if there is time.
+	Start(id uint64, uid string, peers []string) (rendezvous.Store, error)
 	Close(ctx context.Context) error
 	// Members lists the members as the leader knows them.
 	Members(ctx context.Context) ([]Member, error)
@@ -60,17 +60,24 @@ type Peer interface {
 	Confirm(ctx context.Context, uid string) error
 }
 
+// ControlPlane is a control plane and where its store listens.
+type ControlPlane struct {
+	Name, Address string
+}
+
 // Config is what a Formation needs.
 type Config struct {
 	// Self is this control plane's name, Address where its store listens.
 	Self, Address string
-	// ControlPlanes are the spec's, in its order; Peers has all of them but this one.
-	ControlPlanes rendezvous.ControlPlanes
-	Peers         map[string]Peer
-	// Dir holds the state file. Founded is a file outside Dir that outlives it: it says that this machine founded a
-	// store.
-	Dir, Founded string
-	Engine       Engine
+	// ControlPlanes are those that this machine's document names, this one among them, in the order of the spec. The
+	// spec may have got more since: see planes.
+	ControlPlanes []ControlPlane
+	// Reach makes the way to another control plane.
+	Reach func(p ControlPlane) (Peer, error)
+	// Dir holds the state file. Founded and Known are files outside Dir that outlive it: that this machine founded a
+	// store, and the control planes that its document does not name.
+	Dir, Founded, Known string
+	Engine              Engine
 	// Service is told of the founding.
 	Service *rendezvous.Service
 	// Store is the store that Service uses; it begins to work when the engine does.
@@ -107,6 +114,7 @@ type Formation struct {
 	running   bool       // the member was started; used by Run's goroutine only
 
 	mu     sync.Mutex // guards what follows
+	planes *planes
 	state  state
 	said   string
 	missed time.Time // since when; zero: not now
@@ -136,6 +144,14 @@ type state struct {
 func New(cfg Config) (*Formation, error) {
 	f := &Formation{Config: cfg}
 	if err := readJSON(f.stateFile(), &f.state); err != nil {
+		return nil, err
+	}
+	var known map[string]string
+	if err := readJSON(f.Known, &known); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.planes, err = newPlanes(cfg, known, nil); err != nil {
 		return nil, err
 	}
 	exists, err := cfg.Engine.Exists()
@@ -231,7 +247,7 @@ func pause(ctx context.Context) bool {
 }
 
 func (f *Formation) start(s state) error {
-	store, err := f.Engine.Start(s.ID, s.UID)
+	store, err := f.Engine.Start(s.ID, s.UID, f.known().addresses())
 	if err != nil {
 		return err
 	}
@@ -260,7 +276,7 @@ func (f *Formation) choose(ctx context.Context) error {
 		return err
 	}
 	answers := f.ask(ctx)
-	verdict := f.ControlPlanes.Decide(self, before, slices.Collect(maps.Values(answers)))
+	verdict := f.known().order.Decide(self, before, slices.Collect(maps.Values(answers)))
 	switch verdict.Decision {
 	case rendezvous.Found:
 		f.say("founding the store of the control planes")
@@ -294,7 +310,7 @@ func (f *Formation) ask(ctx context.Context) map[string]rendezvous.Membership {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	answers := map[string]rendezvous.Membership{}
-	for name, peer := range f.Peers {
+	for name, peer := range f.known().peers {
 		group.Go(func() {
 			m, err := peer.Membership(ctx)
 			if err != nil {
@@ -330,12 +346,17 @@ func (f *Formation) tend(ctx context.Context) error {
 func (f *Formation) join(ctx context.Context, s state) error {
 	answers := f.ask(ctx)
 	var last error
-	for _, name := range f.ControlPlanes {
+	planes := f.known()
+	for _, name := range planes.order {
 		a, ok := answers[name]
 		if !ok || !a.Holds || a.UID != s.UID {
 			continue
 		}
-		if last = f.Peers[name].Admit(ctx, rendezvous.Admission{UID: s.UID, ID: s.ID, Address: f.Address}); last == nil {
+		// Before this machine is a member: whoever is alone later has to know whom to wait for.
+		if err := f.alsoKnow(a.Known); err != nil {
+			return err
+		}
+		if last = planes.peers[name].Admit(ctx, rendezvous.Admission{UID: s.UID, ID: s.ID, Address: f.Address}); last == nil {
 			f.say("this control plane is a member of the store")
 			// A store that others confirmed is in use: this machine may be the only one left with it a moment from now.
 			return f.change(func(s *state) error {
@@ -366,7 +387,7 @@ func (f *Formation) orphaned(ctx context.Context, s state, answers map[string]re
 			confirmed, theirs = confirmed || a.Confirmed, theirs || a.InCluster
 		}
 	}
-	alone := !s.Founder && !same && len(answers) == len(f.Peers)
+	alone := !s.Founder && !same && f.known().all(answers)
 	if s.Confirmed || !alone && !confirmed && (ours || !theirs) {
 		return nil
 	}
@@ -409,7 +430,8 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 	if err := f.rebuild(ctx, answers); err != nil {
 		return err
 	}
-	if !s.Founder && !s.Confirmed && len(answers) < len(f.Peers) {
+	planes := f.known()
+	if !s.Founder && !s.Confirmed && !planes.all(answers) {
 		return nil
 	}
 	// Before anybody can write the founding record: whoever revokes this control plane from then on has to find its
@@ -419,12 +441,12 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 	}
 	promised := 1
 	for name, a := range answers {
-		if a.Holds && a.UID == s.UID && (a.Confirmed || f.Peers[name].Confirm(ctx, s.UID) == nil) {
+		if a.Holds && a.UID == s.UID && (a.Confirmed || planes.confirm(ctx, name, s.UID)) {
 			promised++
 		}
 	}
-	if promised < f.ControlPlanes.Majority() {
-		f.say("the store of the control planes is founded and waits for more of them to join: %d of %d", promised, f.ControlPlanes.Majority())
+	if majority := planes.order.Majority(); promised < majority {
+		f.say("the store of the control planes is founded and waits for more of them to join: %d of %d", promised, majority)
 		return nil
 	}
 	if err := f.Confirm(ctx, s.UID); err != nil {
@@ -442,7 +464,8 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 // himself.
 func (f *Formation) rebuild(ctx context.Context, answers map[string]rendezvous.Membership) error {
 	commit, here := f.InCluster()
-	other := slices.IndexFunc(f.ControlPlanes, func(name string) bool { return answers[name].InCluster })
+	order := f.known().order
+	other := slices.IndexFunc(order, func(name string) bool { return answers[name].InCluster })
 	if !here && other < 0 {
 		return nil
 	}
@@ -451,7 +474,7 @@ func (f *Formation) rebuild(ctx context.Context, answers map[string]rendezvous.M
 		return err // it was written, or the store does not answer
 	}
 	if !here {
-		f.say("the store of the control planes is made again, and waits for what %s knows of the running cluster", f.ControlPlanes[other])
+		f.say("the store of the control planes is made again, and waits for what %s knows of the running cluster", order[other])
 		return err
 	}
 	if err = f.Service.Rebuild(ctx, commit); err != nil {
@@ -475,8 +498,11 @@ func (f *Formation) formed(ctx context.Context, s state) error {
 	})
 }
 
-// watch keeps the list of members, notices when this one is no longer among them, and recovers the survivor of two.
+// watch keeps the list of members and of control planes, notices when this one is no longer among the members, and
+// recovers the survivor of two. A control plane that was taken off the list of control planes is on the list of members
+// if it is one still: that one is asked for afterwards.
 func (f *Formation) watch(ctx context.Context, s state) error {
+	learnt := f.learn(ctx)
 	brief, cancel := context.WithTimeout(ctx, membersTimeout)
 	defer cancel()
 	members, err := f.Engine.Members(brief)
@@ -495,12 +521,12 @@ func (f *Formation) watch(ctx context.Context, s state) error {
 	}
 	f.clearMissed()
 	if slices.Equal(members, s.Members) {
-		return nil
+		return learnt
 	}
-	return f.change(func(s *state) error {
+	return errors.Join(learnt, f.change(func(s *state) error {
 		s.Members = members
 		return nil
-	})
+	}))
 }
 
 // missedLong notes that this member is missed, and says whether that has been so for long.
@@ -530,19 +556,23 @@ func (f *Formation) clearMissed() {
 // be lost at once, for good or for a while: see DESIGN.md.
 func (f *Formation) recover(ctx context.Context, s state) error {
 	answers := f.ask(ctx)
-	for _, name := range f.ControlPlanes {
+	planes := f.known()
+	for _, name := range planes.order {
 		// One that is not confirmed gives way by itself: see orphaned.
 		if a := answers[name]; s.Confirmed && a.Confirmed && a.UID != s.UID {
 			f.say("there are two clusters: this control plane's has no majority any more, and %s holds another one; if that one is to stay, reinstall this machine", name)
 			return fmt.Errorf("the store has no leader, and %s holds another one", name)
 		}
 	}
-	// The list of a machine that has just joined may be short; of two control planes there are two members at most.
-	two := len(s.Members) == 2 || len(f.ControlPlanes) == 2
+	if len(s.Members) > len(planes.order) {
+		return errors.New("the store has no leader, and more members than this control plane knows of")
+	}
+	// A machine that has just joined may not have the list of members yet, but knows every control plane: see join.
+	two := len(s.Members) == 2 || len(s.Members) < 2 && len(planes.order) == 2
 	if s.Confirmed && !two {
 		return errors.New("the store has no leader")
 	}
-	if len(answers) != len(f.Peers) {
+	if !planes.all(answers) {
 		return errors.New("the store has no leader, and not every control plane answers")
 	}
 	for name, a := range answers {
@@ -577,7 +607,7 @@ func (f *Formation) Membership(context.Context) (rendezvous.Membership, error) {
 	s := f.current()
 	_, running := f.InCluster()
 	holds := s.ID != 0 && s.Phase != joining
-	m := rendezvous.Membership{Node: f.Self, Holds: holds, Confirmed: s.Confirmed, InCluster: running}
+	m := rendezvous.Membership{Node: f.Self, Holds: holds, Confirmed: s.Confirmed, InCluster: running, Known: f.known().addressOf}
 	if holds {
 		m.UID = s.UID
 	}
@@ -600,7 +630,10 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 	}
 	ctx, cancel := changing(ctx)
 	defer cancel()
-	// Written down first: whoever is alone later has to know how many members there may be.
+	// Written down first: whoever is alone later has to know how many members there may be, and which.
+	if err := f.alsoKnow(map[string]string{a.Node: a.Address}); err != nil {
+		return err
+	}
 	err := f.change(func(s *state) error {
 		s.Members = slices.DeleteFunc(slices.Clone(s.Members), func(m Member) bool { return m.Address == a.Address })
 		s.Members = append(s.Members, Member{ID: a.ID, Address: a.Address})
@@ -610,6 +643,9 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 		return err
 	}
 	if err := f.Service.NoteMember(ctx, a.Node, a.Address); err != nil {
+		return err
+	}
+	if err := f.otherKnows(ctx, s, a); err != nil {
 		return err
 	}
 	if err := f.Engine.Add(ctx, a.ID, a.Address); err != nil {

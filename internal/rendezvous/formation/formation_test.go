@@ -31,6 +31,7 @@ type group struct {
 // world is the machines and what they reach. Everything is guarded by mu.
 type world struct {
 	t      *testing.T
+	base   string
 	mu     sync.Mutex
 	rng    *rand.Rand
 	hosts  []*host
@@ -50,6 +51,7 @@ type host struct {
 	in      bool // it is a control plane of the running cluster
 	live    *formation.Formation
 	service *rendezvous.Service
+	names   int                           // how many hosts its document names, all when zero
 	faulty  func(engine) formation.Engine // an engine that fails, when a test sets it
 	cancel  context.CancelFunc
 	ended   chan struct{}
@@ -107,7 +109,7 @@ func (e engine) Exists() (bool, error) {
 	return e.h.group != nil, nil
 }
 
-func (e engine) Start(id uint64, _ string) (rendezvous.Store, error) {
+func (e engine) Start(id uint64, _ string, _ []string) (rendezvous.Store, error) {
 	e.h.w.mu.Lock()
 	defer e.h.w.mu.Unlock()
 	if e.h.group == nil && id == founderID {
@@ -300,13 +302,12 @@ func (h *host) run(ctx context.Context) error {
 	store := &formation.LateStore{}
 	service := &rendezvous.Service{Name: "c", Store: store, Cluster: clustertest.View{In: h.kubernetes}, Log: slog.New(slog.DiscardHandler)}
 	cfg := formation.Config{
-		Self: h.name, Address: h.name, Peers: map[string]formation.Peer{}, Dir: filepath.Join(h.dir, "data"), Founded: filepath.Join(h.dir, "founded"), Engine: engine{h},
-		Service: service, Store: store, InCluster: h.inCluster, Log: slog.New(slog.DiscardHandler), Say: h.say,
+		Self: h.name, Address: h.name, Reach: h.reach, Dir: filepath.Join(h.dir, "data"), Founded: filepath.Join(h.dir, "founded"), Known: filepath.Join(h.dir, "known"),
+		Engine: engine{h}, Service: service, Store: store, InCluster: h.inCluster, Log: slog.New(slog.DiscardHandler), Say: h.say,
 	}
-	for _, o := range h.w.hosts {
-		cfg.ControlPlanes = append(cfg.ControlPlanes, o.name)
-		if o != h {
-			cfg.Peers[o.name] = peer{h, o}
+	for i, o := range h.w.all() {
+		if h.names == 0 || i < h.names {
+			cfg.ControlPlanes = append(cfg.ControlPlanes, formation.ControlPlane{Name: o.name, Address: o.name})
 		}
 	}
 	if h.faulty != nil {
@@ -325,6 +326,15 @@ func (h *host) run(ctx context.Context) error {
 	h.live, h.running = nil, 0
 	h.w.mu.Unlock()
 	return err
+}
+
+func (h *host) reach(p formation.ControlPlane) (formation.Peer, error) {
+	for _, o := range h.w.all() {
+		if o.name == p.Name {
+			return peer{h, o}, nil
+		}
+	}
+	return peer{h, &host{w: h.w, name: p.Name}}, nil // it is no more
 }
 
 func (h *host) kubernetes() *clustertest.Kubernetes {
@@ -375,13 +385,34 @@ func (h *host) wipe(everything bool) {
 }
 
 func newWorld(t *testing.T, size int, seed uint64) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 2))}
-	base := t.TempDir()
-	for i := range size {
-		name := fmt.Sprintf("cp%d", i)
-		w.hosts = append(w.hosts, &host{w: w, name: name, dir: filepath.Join(base, name)})
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 2)), base: t.TempDir()}
+	for range size {
+		w.add()
 	}
 	return w
+}
+
+// all is for other goroutines than the test's, which may add hosts.
+func (w *world) all() []*host {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.hosts)
+}
+
+func (w *world) add() *host {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name := fmt.Sprintf("cp%d", len(w.hosts))
+	h := &host{w: w, name: name, dir: filepath.Join(w.base, name)}
+	w.hosts = append(w.hosts, h)
+	return h
+}
+
+// grow boots a control plane that was added to the spec: its document names all, theirs stay as they are.
+func (w *world) grow() {
+	h := w.add()
+	h.names = len(w.hosts)
+	h.boot()
 }
 
 // cluster says that a cluster runs, and on which hosts.
@@ -498,6 +529,198 @@ func TestFormation(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestGrownFormation: random schedules as TestFormation's, of control planes whose documents name only those that were
+// there at first, and of more that were added one after the other. What the first ones keep beside the store's folder
+// survives when they lose that.
+func TestGrownFormation(t *testing.T) {
+	schedules := uint64(60)
+	if testing.Short() {
+		schedules = 20
+	}
+	for seed := range schedules {
+		synctest.Test(t, func(t *testing.T) {
+			first := []int{1, 2, 1, 3}[seed%4]
+			w := newWorld(t, first, seed)
+			for _, h := range w.hosts {
+				h.names = first
+				h.boot()
+			}
+			w.mustSettle(seed)
+			for size := first + 1; size <= 3+int(seed%2); size++ {
+				w.grow()
+				for range 3 {
+					w.disturb()
+				}
+				w.heal()
+				w.mustSettle(seed)
+			}
+			for range 4 {
+				h := w.hosts[w.intN(len(w.hosts))]
+				h.stop()
+				h.wipe(false)
+				h.boot()
+				w.disturb()
+				w.heal()
+				w.mustSettle(seed)
+			}
+			if n := w.check(); n != 1 {
+				t.Errorf("seed %d: %d stores decide", seed, n)
+			}
+			for _, h := range w.hosts {
+				h.stop()
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// grown is a store of as many control planes, with documents that name only the first ones, and one that came after the
+// other. prepare is called with each host before it boots.
+func grown(t *testing.T, first, size int, prepare func(h *host)) *world {
+	w := newWorld(t, first, 2) // a seed by which no admission is cut in two
+	for _, h := range w.hosts {
+		h.names = first
+		prepare(h)
+		h.boot()
+	}
+	w.mustSettle(2)
+	for range size - first {
+		h := w.add()
+		h.names = len(w.hosts)
+		prepare(h)
+		h.boot()
+		w.mustSettle(2)
+	}
+	return w
+}
+
+// knows is what a running host says that it knows.
+func (h *host) knows(name string) bool {
+	m, err := peer{h, h}.Membership(context.Background())
+	if err != nil {
+		h.w.t.Error(err)
+	}
+	return m.Known[name] != ""
+}
+
+func (w *world) revoke(by int, name string) {
+	operator := rendezvous.Identity{Cluster: "c", Role: credential.Operator, Name: "operator"}
+	if err := w.hosts[by].service.RevokeNode(context.Background(), operator, name); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// TestGrown: what control planes must not believe of a cluster that has more of them than their documents name.
+func TestGrown(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		first, size int
+		run         func(w *world)
+	}{
+		{"the other one reboots", 1, 2, func(w *world) {
+			w.hosts[1].stop()
+			time.Sleep(time.Minute) // the first one does not go on alone, which its engine would notice
+			w.hosts[1].boot()
+		}},
+		{"of two members that one knows by name, one lost its disk", 2, 3, func(w *world) {
+			w.cut(0, true)
+			time.Sleep(time.Minute)
+			w.hosts[1].stop()
+			w.hosts[2].stop()
+			w.hosts[1].wipe(true)
+			w.cut(0, false)
+			w.hosts[1].boot()
+			time.Sleep(time.Minute) // the same
+			w.hosts[2].boot()
+		}},
+		{"the founder loses its store", 1, 3, func(w *world) {
+			w.hosts[0].stop()
+			w.hosts[0].wipe(false)
+			w.hosts[0].boot()
+		}},
+		{"the founder loses its store while nobody answers", 1, 3, func(w *world) {
+			for _, h := range w.hosts {
+				h.stop()
+			}
+			w.hosts[0].wipe(false)
+			w.hosts[0].boot()
+			time.Sleep(time.Minute)
+			w.hosts[1].boot()
+			w.hosts[2].boot()
+		}},
+		{"a third one is revoked, and nobody waits for it", 1, 3, func(w *world) {
+			w.revoke(0, "cp2")
+			time.Sleep(5 * time.Second)
+			w.remove(2)
+			w.hosts[1].stop()
+			w.hosts[1].wipe(true)
+			w.hosts[1].names = 2
+			w.hosts[1].boot()
+		}},
+		{"a third one is revoked while the first is off", 1, 3, func(w *world) {
+			w.hosts[0].stop()
+			w.revoke(1, "cp2")
+			w.remove(2)
+			w.hosts[0].boot()
+			time.Sleep(5 * time.Second)
+			if w.hosts[0].knows("cp2") {
+				w.t.Error("the one that was off waits for the one that is no more")
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := grown(t, c.first, c.size, func(*host) {})
+				c.run(w)
+				w.mustSettle(2)
+				if n := w.check(); n != 1 {
+					t.Errorf("%d stores decide", n)
+				}
+				for _, h := range w.hosts {
+					h.stop()
+				}
+			})
+		})
+	}
+}
+
+// remove takes the last host away for good.
+func (w *world) remove(host int) {
+	w.hosts[host].stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts[host].group = nil
+	w.hosts = w.hosts[:host]
+}
+
+// A third member is added when both others know of it.
+func TestBothKnowTheThirdMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		added := 0
+		w := grown(t, 2, 3, func(h *host) {
+			h.faulty = func(e engine) formation.Engine {
+				return adding{e, func(_ context.Context, address string) error {
+					for _, o := range h.w.all()[:2] {
+						if address == "cp2" && !o.knows("cp2") {
+							t.Errorf("%s adds cp2, of which %s does not know", h.name, o.name)
+						}
+					}
+					added++
+					return nil
+				}}
+			}
+		})
+		if added < 2 {
+			t.Errorf("%d members were added", added)
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
 }
 
 // disturb restarts or cuts off a host for a while. The cluster's API stops, or is back, as often.
@@ -720,8 +943,8 @@ func TestClusterRuns(t *testing.T) {
 // one.
 type withoutRecord struct{ engine }
 
-func (w withoutRecord) Start(id uint64, uid string) (rendezvous.Store, error) {
-	store, err := w.engine.Start(id, uid)
+func (w withoutRecord) Start(id uint64, uid string, peers []string) (rendezvous.Store, error) {
+	store, err := w.engine.Start(id, uid, peers)
 	return recordless{store}, err
 }
 
@@ -798,11 +1021,13 @@ func TestFounderIsMarked(t *testing.T) {
 // adding lets something happen before a member is added.
 type adding struct {
 	engine
-	before func(ctx context.Context, address string)
+	before func(ctx context.Context, address string) error
 }
 
 func (a adding) Add(ctx context.Context, id uint64, address string) error {
-	a.before(ctx, address)
+	if err := a.before(ctx, address); err != nil {
+		return err
+	}
 	return a.engine.Add(ctx, id, address)
 }
 
@@ -810,16 +1035,14 @@ func (a adding) Add(ctx context.Context, id uint64, address string) error {
 func TestRevokedWhileAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, 2)
-		operator := rendezvous.Identity{Cluster: "c", Role: credential.Operator, Name: "operator"}
 		revoked := false
 		w.hosts[0].faulty = func(e engine) formation.Engine {
-			return adding{e, func(ctx context.Context, address string) {
+			return adding{e, func(_ context.Context, address string) error {
 				if address == "cp2" {
 					revoked = true
-					if err := w.hosts[1].service.RevokeNode(ctx, operator, "cp2"); err != nil {
-						t.Error(err)
-					}
+					w.revoke(1, "cp2")
 				}
+				return nil
 			}}
 		}
 		w.hosts[1].boot()
@@ -843,7 +1066,7 @@ func TestSilentLeader(t *testing.T) {
 		w := newWorld(t, 3, 2)
 		silent := true
 		w.hosts[0].faulty = func(e engine) formation.Engine {
-			return adding{e, func(ctx context.Context, address string) {
+			return adding{e, func(ctx context.Context, address string) error {
 				if address == "cp2" && silent {
 					silent = false
 					deadline, ok := ctx.Deadline()
@@ -852,6 +1075,7 @@ func TestSilentLeader(t *testing.T) {
 					}
 					time.Sleep(time.Until(deadline))
 				}
+				return nil
 			}}
 		}
 		w.hosts[0].boot()
