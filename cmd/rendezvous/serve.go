@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,6 +18,7 @@ import (
 	"muster/internal/rendezvous"
 	"muster/internal/rendezvous/agent"
 	"muster/internal/rendezvous/config"
+	"muster/internal/rendezvous/durable"
 	"muster/internal/rendezvous/formation"
 	"muster/internal/rendezvous/kubernetes"
 	"muster/internal/rendezvous/server"
@@ -54,6 +59,10 @@ func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 	}
 	n := &node{cfg: cfg, log: slog.New(slog.NewTextHandler(stderr, nil))}
 	machine := newMachine(cfg, nil, stderr)
+	// Before anything listens: the list in the store can be read only when its members have found each other.
+	if err := n.revoked.load(cfg.DataDir + ".revoked"); err != nil {
+		return nil, err
+	}
 	if n.engine, err = newEngine(cfg, creds, n.revoked.has, n.log); err != nil {
 		return nil, err
 	}
@@ -113,31 +122,70 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 	return errors.Join(served, formed)
 }
 
-// revocations are the control planes whose credential was taken back, as of a moment ago.
+// revocations are the nodes whose credential was taken back, as of a moment ago. A file has them for the next start of
+// the service: a member that begins with nobody refused would let a revoked control plane in, which could write into the
+// store that it is not revoked.
 type revocations struct {
-	mu    sync.Mutex
-	names map[string]bool
+	file string
+
+	mu      sync.Mutex
+	names   []string // sorted
+	written bool     // names are what the file has
+}
+
+func (r *revocations) load(file string) error {
+	r.file = file
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &r.names)
+	}
+	slices.Sort(r.names)
+	if err != nil {
+		return fmt.Errorf("the revoked nodes: %s: %w", file, err)
+	}
+	return nil
 }
 
 func (r *revocations) has(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.names[name]
+	_, revoked := slices.BinarySearch(r.names, name)
+	return revoked
 }
 
-func (r *revocations) set(names []string) {
+// set takes the list over. A file that cannot be written is an error, and tried again with the next list.
+func (r *revocations) set(names []string) error {
+	slices.Sort(names)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.names = map[string]bool{}
-	for _, name := range names {
-		r.names[name] = true
+	if r.written && slices.Equal(names, r.names) {
+		return nil
 	}
+	r.names, r.written = names, false
+	data, err := json.Marshal(names)
+	if err == nil {
+		err = durable.Replace(r.file, append(data, '\n'))
+	}
+	r.written = err == nil
+	return err
 }
 
+// watchRevocations follows the list in the store. One that is being made again has none yet: until it is formed, what
+// was known before counts.
 func (n *node) watchRevocations(ctx context.Context) {
 	for {
-		if names, err := n.service.RevokedNodes(ctx); err == nil {
-			n.revoked.set(names)
+		_, err := n.service.Formed(ctx)
+		var names []string
+		if err == nil {
+			names, err = n.service.RevokedNodes(ctx)
+		}
+		if err == nil {
+			if err := n.revoked.set(names); err != nil {
+				n.log.Warn("the revoked nodes are not written down: after a restart they are let in for a moment", "error", err)
+			}
 			n.engine.DropRefused()
 		}
 		select {

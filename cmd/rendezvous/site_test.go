@@ -582,8 +582,11 @@ func (p *plane) isolate(cut bool) {
 	}
 }
 
-// client is the operator's.
-func (s *site) client() *client.Client {
+// client is the operator's, of all control planes unless some are named.
+func (s *site) client(planes ...*plane) *client.Client {
+	if len(planes) == 0 {
+		planes = s.planes
+	}
 	pair, err := s.authority.Operator()
 	s.must(err)
 	cert, err := pair.TLS()
@@ -591,7 +594,7 @@ func (s *site) client() *client.Client {
 	creds, err := load(config.Config{CA: s.planes[0].file("ca.crt"), Certificate: s.planes[0].file("node.crt"), Key: s.planes[0].file("node.key")})
 	s.must(err)
 	var servers []string
-	for _, p := range s.planes {
+	for _, p := range planes {
 		servers = append(servers, net.JoinHostPort(p.address(), fmt.Sprint(config.DefaultPort)))
 	}
 	c, err := client.New(client.Config{Servers: servers, Cluster: "k8s", CA: creds.ca, Certificate: cert})

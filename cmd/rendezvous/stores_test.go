@@ -4,11 +4,23 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"testing"
 	"time"
+
+	dqlite "github.com/canonical/go-dqlite/v2/client"
+	"github.com/canonical/go-dqlite/v2/driver"
+
+	"muster/internal/rendezvous"
+	"muster/internal/rendezvous/client"
+	"muster/internal/rendezvous/config"
 )
 
 // joined waits for the control planes that are powered.
@@ -106,4 +118,87 @@ func TestGrownFounderLosesStore(t *testing.T) {
 	if uid := founder.storeUID(); uid != first {
 		t.Errorf("the store was %s and is %s", first, uid)
 	}
+}
+
+// TestRevokedKeyAfterRestart: whoever has the key of a revoked control plane tries all the time to take its revocation
+// out of the store, by the ports of the others. It must not get in either when they all start at once, before they can
+// read who is revoked.
+func TestRevokedKeyAfterRestart(t *testing.T) {
+	s := newSite(t, 3)
+	for _, p := range s.planes {
+		p.power()
+	}
+	s.allJoined()
+	s.eventually(patience, "all members", func() error { return s.members(3) })
+	victim, others := s.planes[1], []*plane{s.planes[0], s.planes[2]}
+	creds, err := load(config.Config{CA: victim.file("ca.crt"), Certificate: victim.file("node.crt"), Key: victim.file("node.key")})
+	s.must(err)
+	store := "muster-store/" + victim.storeUID()
+	s.eventually(patience, "the revocation", func() error { return s.client(others...).RevokeNode(t.Context(), victim.name) })
+	victim.setDown(true)
+	for _, p := range others {
+		c, err := client.New(client.Config{Servers: []string{net.JoinHostPort(p.address(), strconv.Itoa(config.DefaultPort))}, Cluster: "k8s", CA: creds.ca, Certificate: creds.pair})
+		s.must(err)
+		defer c.Close()
+		s.eventually(patience, p.name+" refuses it", func() error {
+			if _, err := c.Status(t.Context()); rendezvous.CodeOf(err) != rendezvous.CodeRevoked {
+				return fmt.Errorf("it is answered with %v", err)
+			}
+			return nil
+		})
+	}
+
+	nodes := dqlite.NewInmemNodeStore()
+	for _, p := range others {
+		known, err := nodes.Get(t.Context())
+		s.must(err, nodes.Set(t.Context(), append(known, dqlite.NodeInfo{Address: net.JoinHostPort(p.address(), strconv.Itoa(config.DefaultRaftPort))})))
+	}
+	dial := func(ctx context.Context, address string) (net.Conn, error) {
+		d := tls.Dialer{
+			NetDialer: &net.Dialer{Timeout: 500 * time.Millisecond},
+			Config:    &tls.Config{Certificates: []tls.Certificate{creds.pair}, InsecureSkipVerify: true, NextProtos: []string{store}},
+		}
+		return d.DialContext(ctx, "tcp", address)
+	}
+	const short = 20 * time.Millisecond
+	d, err := driver.New(nodes, driver.WithDialFunc(dial), driver.WithConnectionTimeout(time.Second), driver.WithAttemptTimeout(time.Second),
+		driver.WithConnectionBackoffFactor(short), driver.WithConnectionBackoffCap(short))
+	s.must(err)
+	connector, err := d.OpenConnector("muster.db")
+	s.must(err)
+	over, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for over.Err() == nil {
+			db := sql.OpenDB(connector)
+			ctx, cancel := context.WithTimeout(over, time.Second)
+			_, err := db.ExecContext(ctx, `UPDATE records SET value = CAST(replace(CAST(value AS TEXT), '"revoked":true', '"revoked":false') AS BLOB), version = version + 1 WHERE key = 'node/cp1'`)
+			cancel()
+			_ = db.Close() // the next try has its own
+			if err == nil {
+				t.Error("a revoked control plane wrote into the store")
+				return
+			}
+			time.Sleep(short / 2)
+		}
+	}()
+	for _, p := range others {
+		p.setDown(true)
+	}
+	for _, p := range others {
+		p.setDown(false)
+	}
+	s.eventually(patience, "an answer after the restart", func() error {
+		report, err := s.status()
+		for _, n := range report.Nodes {
+			if n.Name == victim.name && !n.Revoked {
+				t.Errorf("%s is %s", n.Name, n.State())
+			}
+		}
+		return err
+	})
+	time.Sleep(severalRounds)
+	stop()
+	<-ended
 }
