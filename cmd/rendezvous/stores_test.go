@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -201,4 +202,35 @@ func TestRevokedKeyAfterRestart(t *testing.T) {
 	time.Sleep(severalRounds)
 	stop()
 	<-ended
+}
+
+// TestDamagedStore: raft begins with what it can read of a damaged disk, which is nothing here. The only control plane
+// makes the store again from the cluster that runs.
+func TestDamagedStore(t *testing.T) {
+	s := newSite(t, 1)
+	p := s.planes[0]
+	p.power()
+	s.allJoined()
+	first := p.storeUID()
+	p.setDown(true)
+	segments, err := filepath.Glob(p.file("data/store/open-*"))
+	s.must(err)
+	for _, name := range segments {
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		s.must(err)
+		_, err = f.WriteAt([]byte("damaged damaged damaged"), 100)
+		s.must(err, f.Close())
+	}
+	p.setDown(false)
+	s.eventually(patience, "another store with the same cluster", func() error {
+		after, err := s.status()
+		if err != nil {
+			return err
+		}
+		if after.Store.UID == first || after.Store.UID == "" {
+			return fmt.Errorf("the store is %+v, %s", after.Store, after.Trouble)
+		}
+		return s.consistent(after)
+	})
+	s.must(p.said("the store of this control plane has lost everything"))
 }

@@ -33,9 +33,10 @@ type Service struct {
 	// TokenTTL is the life of minted tokens, MaxTokenTTL at most (and by default).
 	TokenTTL time.Duration
 
-	mu     sync.Mutex
-	seen   map[string]sighting
-	formed bool
+	mu      sync.Mutex
+	seen    map[string]sighting
+	formed  bool
+	trouble string
 }
 
 // sighting is when this process first saw a record in the version it still has.
@@ -157,8 +158,11 @@ func (s *Service) Rebuild(ctx context.Context, commit Commit) error {
 // ready is the gate before every decision.
 func (s *Service) ready(ctx context.Context) error {
 	s.mu.Lock()
-	formed := s.formed
+	formed, trouble := s.formed, s.trouble
 	s.mu.Unlock()
+	if trouble != "" {
+		return Errorf(CodeUnavailable, "%s", trouble).retryAfter(retryStore)
+	}
 	if formed {
 		return nil
 	}
@@ -169,6 +173,14 @@ func (s *Service) ready(ctx context.Context) error {
 	s.formed = true
 	s.mu.Unlock()
 	return nil
+}
+
+// Trouble says what is wrong with the store here: nothing is decided in it any more, and the status says so. An empty
+// text says that nothing is.
+func (s *Service) Trouble(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = text
 }
 
 // Committed returns the committed init, a CodeWaiting error while there is none.
@@ -299,6 +311,8 @@ type StatusReport struct {
 	Init    Lease       `json:"init"`
 	Join    Lease       `json:"join"`
 	Nodes   []Node      `json:"nodes"`
+	// Trouble is what is wrong with the store of the control plane that answers.
+	Trouble string `json:"trouble,omitempty"`
 	// Now is the answering machine's clock, which ages are counted from.
 	Now time.Time `json:"now"`
 }
@@ -306,6 +320,9 @@ type StatusReport struct {
 // Status reads everything. On a control plane that is cut off it may be old.
 func (s *Service) Status(ctx context.Context) (StatusReport, error) {
 	report := StatusReport{Cluster: s.Name, Now: s.now()}
+	s.mu.Lock()
+	report.Trouble = s.trouble
+	s.mu.Unlock()
 	var err error
 	if report.Store, _, err = load[StoreRecord](ctx, s.Store, keyCluster); err != nil {
 		return report, err

@@ -30,6 +30,8 @@ func (r StatusReport) WriteTable(w io.Writer) error {
 
 func (r StatusReport) summary() string {
 	switch {
+	case r.Trouble != "":
+		return r.Trouble
 	case r.Store.UID == "":
 		return "the control planes are still forming their store"
 	case r.Init.Committed != nil && r.Join.Holder != "":

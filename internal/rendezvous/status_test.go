@@ -32,4 +32,12 @@ w2    worker         open    prepare: packages  1h30m  no route to host
 	if b.String() != want {
 		t.Errorf("the table is\n%s\nwant\n%s", b.String(), want)
 	}
+	s.Trouble("the store has lost everything")
+	if report, err = s.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.Reset()
+	if err := report.WriteTable(&b); err != nil || !strings.HasPrefix(b.String(), "cluster c: the store has lost everything\n") {
+		t.Errorf("%v, the table is\n%s", err, b.String())
+	}
 }

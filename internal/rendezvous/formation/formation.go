@@ -112,6 +112,7 @@ type Formation struct {
 	Config
 	admitting sync.Mutex // one change of the membership at a time
 	running   bool       // the member was started; used by Run's goroutine only
+	empty     time.Time  // since when the store has lost all; zero: it has not; used by Run's goroutine only
 
 	mu     sync.Mutex // guards what follows
 	planes *planes
@@ -334,7 +335,11 @@ func (f *Formation) tend(ctx context.Context) error {
 		return f.join(ctx, s)
 	}
 	var err error
-	if !s.Formed {
+	if s.Formed {
+		if empty, err := f.emptied(ctx, s); empty {
+			return err // nothing that it says about its members is to be believed
+		}
+	} else {
 		if err = f.complete(ctx, s); errors.Is(err, ErrRestart) {
 			return err
 		}
@@ -496,6 +501,42 @@ func (f *Formation) formed(ctx context.Context, s state) error {
 		s.Phase, s.Formed = member, true
 		return nil
 	})
+}
+
+// emptied says whether the store has lost the record with which it was formed, and all decisions with it: its member
+// starts with what it can read of a damaged disk, without a word. The only member gives such a store up, like a lost
+// one, if the cluster runs here, from which it is made again. Else people have to choose, because nobody knows what had
+// been decided.
+func (f *Formation) emptied(ctx context.Context, s state) (bool, error) {
+	brief, cancel := context.WithTimeout(ctx, membersTimeout)
+	defer cancel()
+	if _, err := f.Service.Formed(brief); rendezvous.CodeOf(err) != rendezvous.CodeWaiting {
+		f.empty = time.Time{}
+		if err == nil {
+			f.Service.Trouble("")
+		}
+		return false, nil
+	}
+	f.clearMissed()
+	if f.empty.IsZero() {
+		f.empty = time.Now()
+	}
+	err := errors.New("the store was formed, and has lost everything")
+	f.Service.Trouble(err.Error())
+	if time.Since(f.empty) < missedFor {
+		return true, err
+	}
+	members, unknown := f.Engine.Members(brief)
+	alone := unknown == nil && len(members) == 1 && members[0].ID == s.ID
+	if _, running := f.InCluster(); alone && running {
+		f.say("the store of this control plane has lost everything, as with a damaged disk; it is set aside, to be made again from the running cluster")
+		return true, f.giveUp(ctx, true)
+	}
+	text := fmt.Sprintf("the store of the control planes has lost everything, as with a damaged disk; "+
+		"to make another one, stop muster-rendezvous on all control planes, remove %s on each, and start it again", f.Dir)
+	f.say("%s", text)
+	f.Service.Trouble(text)
+	return true, err
 }
 
 // watch keeps the list of members and of control planes, notices when this one is no longer among the members, and

@@ -337,6 +337,13 @@ func (h *host) reach(p formation.ControlPlane) (formation.Peer, error) {
 	return peer{h, &host{w: h.w, name: p.Name}}, nil // it is no more
 }
 
+// serving is the service that runs now.
+func (h *host) serving() *rendezvous.Service {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	return h.service
+}
+
 func (h *host) kubernetes() *clustertest.Kubernetes {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
@@ -355,6 +362,12 @@ func (h *host) say(text string) {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
 	h.w.said = append(h.w.said, fmt.Sprintf("%s %s: %s", time.Now().Format(time.TimeOnly), h.name, text))
+}
+
+func (w *world) allSaid() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.said, "\n")
 }
 
 func (h *host) stop() {
@@ -609,7 +622,7 @@ func (h *host) knows(name string) bool {
 
 func (w *world) revoke(by int, name string) {
 	operator := rendezvous.Identity{Cluster: "c", Role: credential.Operator, Name: "operator"}
-	if err := w.hosts[by].service.RevokeNode(context.Background(), operator, name); err != nil {
+	if err := w.hosts[by].serving().RevokeNode(context.Background(), operator, name); err != nil {
 		w.t.Error(err)
 	}
 }
@@ -799,9 +812,7 @@ func TestTwoStoresAreSaid(t *testing.T) {
 		}
 		w.hosts[1].boot()
 		time.Sleep(time.Minute)
-		w.mu.Lock()
-		said := strings.Join(w.said, "\n")
-		w.mu.Unlock()
+		said := w.allSaid()
 		if !strings.Contains(said, "cp1: there are two clusters") || !strings.Contains(said, "cp0 holds another one") {
 			t.Errorf("it was not said:\n%s", said)
 		}
@@ -1146,6 +1157,71 @@ func TestDiskFailsWhileTheMemberIsStopped(t *testing.T) {
 				w.mustSettle(2)
 				if !failed {
 					t.Error("no disk failed")
+				}
+				for _, h := range w.hosts {
+					h.stop()
+				}
+			})
+		})
+	}
+}
+
+// empty loses all that the store of a host has, but not the store.
+func (h *host) empty() {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.group.store = rendezvous.NewMemoryStore()
+}
+
+// A store that has lost everything is made again by its only member, from the cluster that runs. Else it is kept, nothing
+// is decided in it, and people are told.
+func TestEmptiedStore(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		size    int
+		runs    bool
+		madeNew bool
+	}{
+		{"alone, in the cluster", 1, true, true}, {"alone, without a cluster", 1, false, false}, {"one of three", 3, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, c.size, 2)
+				if c.runs {
+					w.cluster(0)
+				}
+				for _, h := range w.hosts {
+					h.boot()
+				}
+				w.mustSettle(2)
+				first := w.hosts[0].holds()
+				for _, h := range w.hosts {
+					h.stop()
+				}
+				w.hosts[0].empty()
+				for _, h := range w.hosts {
+					h.boot()
+				}
+				time.Sleep(5 * time.Second)
+				worker := rendezvous.Identity{Cluster: "c", Role: credential.Worker, Name: "w1"}
+				err := w.hosts[0].serving().Progress(t.Context(), worker, rendezvous.Report{Step: "x"})
+				if rendezvous.CodeOf(err) != rendezvous.CodeUnavailable || !strings.Contains(err.Error(), "lost everything") {
+					t.Errorf("a write is answered with %v", err)
+				}
+				time.Sleep(time.Minute)
+				report, err := w.hosts[0].serving().Status(t.Context())
+				if err != nil || (report.Trouble == "") != c.madeNew {
+					t.Errorf("the status says %q, %v", report.Trouble, err)
+				}
+				if said := w.allSaid(); !strings.Contains(said, "has lost everything, as with a damaged disk") {
+					t.Errorf("it was not said:\n%s", said)
+				}
+				if now := w.hosts[0].holds(); (now != first) != c.madeNew {
+					t.Errorf("the store was given up: %v", now != first)
+				}
+				if c.madeNew {
+					w.mustSettle(2)
+					w.check()
 				}
 				for _, h := range w.hosts {
 					h.stop()
