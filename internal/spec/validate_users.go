@@ -2,11 +2,12 @@ package spec
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 )
 
 var userRules = []func(*validator, Scope){ruleUserName, ruleUserTwice, ruleSSHKey, ruleSSHKeyTwice, rulePasswordHash, ruleGroup, ruleSudo, ruleRootUser, ruleKubeconfig}
@@ -93,19 +94,16 @@ func sshKeyMistake(line string) (what, instead string) {
 		return "the key itself is missing after its type", whole
 	}
 	blob, err := base64.StdEncoding.DecodeString(fields[at+1])
-	if err != nil || !blobHasType(blob, fields[at]) {
+	if err != nil || !holdsKey(blob, fields[at]) {
 		return "the key after " + fields[at] + " is cut or changed", whole
 	}
 	return "", ""
 }
 
-// blobHasType reports whether a public key starts with its own type (RFC 4253, 6.6) and goes on after it.
-func blobHasType(blob []byte, keyType string) bool {
-	if len(blob) < 4 {
-		return false
-	}
-	length := binary.BigEndian.Uint32(blob)
-	return length == uint32(len(keyType)) && len(blob) > 4+len(keyType) && string(blob[4:4+length]) == keyType
+// holdsKey reports whether a blob is one whole public key of a type, to its last byte.
+func holdsKey(blob []byte, keyType string) bool {
+	key, err := ssh.ParsePublicKey(blob)
+	return err == nil && key.Type() == keyType
 }
 
 // Rule: an SSH key is a whole public key.
