@@ -163,3 +163,66 @@ func Patch(document, patch any) any {
 	}
 	return out
 }
+
+// Idle finds what looks as if it took something of wide away and does not: blocks, maps, and lists of keyed elements
+// that stand empty in narrow while wide holds some.
+func Idle[T any](wide, narrow T) []At {
+	return idleFields(reflect.ValueOf(wide), reflect.ValueOf(narrow))
+}
+
+func idleFields(wide, narrow reflect.Value) (found []At) {
+	for i := range narrow.NumField() {
+		if narrow.Field(i).Type() != reflect.TypeFor[At]() {
+			found = append(found, idle(wide.Field(i), narrow.Field(i))...)
+		}
+	}
+	return found
+}
+
+func idle(wide, narrow reflect.Value) (found []At) {
+	if _, whole := narrow.Interface().(holder); !whole {
+		found = idleFields(wide, narrow)
+	}
+	if at := placeOf(narrow); len(found) == 0 && at.Known() && holds(wide) && !holds(narrow) {
+		found = []At{at}
+	}
+	return found
+}
+
+// placeOf is where a block or a value stands; not known for a struct that is only inlined into others.
+func placeOf(v reflect.Value) At {
+	if at := v.FieldByName("At"); at.IsValid() {
+		return at.Interface().(At)
+	}
+	return At{}
+}
+
+// holder is a value that tells whether it says something in its file. What could not be read may have.
+type holder interface{ holds() bool }
+
+// holds reports whether a block or a value says something in its file.
+func holds(v reflect.Value) bool {
+	if h, ok := v.Interface().(holder); ok {
+		return h.holds()
+	}
+	for i := range v.NumField() {
+		if v.Field(i).Type() != reflect.TypeFor[At]() && holds(v.Field(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (v Value[T]) holds() bool { return v.Known() }
+
+func (l List[T]) holds() bool {
+	_, keyed := any(*new(T)).(Keyed)
+	return l.Known() && !(keyed && l.Set && len(l.Items) == 0)
+}
+
+func (m Map[T]) holds() bool { return m.Known() && !(m.Set && len(m.Entries) == 0) }
+
+func (f Free) holds() bool {
+	patch, ok := f.V.(map[string]any)
+	return f.Known() && !(ok && len(patch) == 0)
+}

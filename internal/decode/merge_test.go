@@ -3,6 +3,7 @@ package decode
 import (
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +22,13 @@ type scope struct {
 	Links  Map[link]           `yaml:"links" example:"{}"`
 	Patch  Map[Free]           `yaml:"patch" example:"{}"`
 	Inner  link                `yaml:"inner" example:"{}"`
+	Free   Free                `yaml:"free" example:"{}"`
+	Deep   labelled            `yaml:"deep" example:"{}"`
+}
+
+type labelled struct {
+	At
+	Labels Map[Value[string]] `yaml:"labels" example:"{}"`
 }
 
 type entry struct {
@@ -109,6 +117,33 @@ func TestMergeKeepsPlaces(t *testing.T) {
 	lines := []int{got.Line, got.Name.Line, got.Port.Line, got.Labels.Line, got.Labels.Entries[0].Line, got.Labels.Entries[1].Value.Line, got.Inner.Line, got.Inner.ID.Line, got.Inner.MTU.Line}
 	if want := []int{6, 1, 6, 7, 3, 7, 8, 4, 8}; !reflect.DeepEqual(lines, want) {
 		t.Errorf("lines %v, want %v", lines, want)
+	}
+}
+
+// TestIdle finds what is empty, adds nothing and takes nothing away.
+func TestIdle(t *testing.T) {
+	const wide = "{name: a, words: [a], files: [{path: /a}], labels: {a: x}, inner: {id: 1}, free: {a: 1}}"
+	for _, c := range []struct{ name, wide, narrow, want string }{
+		{"nothing", wide, "{}", ""},
+		{"what says something", wide, "{name: b, words: [b], files: [{path: /b}], labels: {b: z}, inner: {mtu: 1}, free: {b: 1}}", ""},
+		{"a plain list", wide, "{words: []}", ""},
+		{"a keyed list", wide, "{files: []}", "files"},
+		{"a map", wide, "{labels: {}}", "labels"},
+		{"a block", wide, "{inner: {}}", "inner"},
+		{"a map in a block", "{deep: {labels: {a: x}}}", "{deep: {labels: {}}}", "deep.labels"},
+		{"a merge patch", wide, "{free: {}}", "free"},
+		{"a merge patch of another kind", wide, "{free: []}", ""},
+		{"nothing to take away", "{inner: {}, files: []}", "{files: [], labels: {}, inner: {}, free: {}}", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var found []string
+			for _, at := range Idle(scopeOf(t, c.wide), scopeOf(t, c.narrow)) {
+				found = append(found, at.Path)
+			}
+			if got := strings.Join(found, " "); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

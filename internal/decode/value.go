@@ -30,7 +30,8 @@ func (v *Value[T]) Default(value T) {
 	}
 }
 
-// List is a sequence of a file. Set tells an empty list, which overrides a wider one, from none at all.
+// List is a sequence of a file. Set tells an empty list, which overrides a wider one unless its elements are Keyed, from
+// none at all.
 type List[T any] struct {
 	At
 	Items []T

@@ -41,11 +41,16 @@ func (c *Cluster) founder() (Target, bool) {
 	return Target{}, false
 }
 
+// wide is what holds for all machines.
+func (c *Cluster) wide() Scope {
+	return Scope{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()}
+}
+
 // roles are what holds for all machines of each role.
 type roles struct{ controlPlane, worker Scope }
 
 func (c *Cluster) roles() roles {
-	wide := Scope{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()}
+	wide := c.wide()
 	return roles{controlPlane: lay(wide, c.Spec.ControlPlane), worker: lay(wide, c.Spec.Worker)}
 }
 
@@ -53,11 +58,13 @@ func (r *roles) node(n *Node) Target {
 	return Target{Scope: r.lay(n.Role.V, n.Scope), Name: n.Name, Role: n.Role, Node: n}
 }
 
-func (r *roles) lay(role string, own Scope) Scope {
+func (r *roles) lay(role string, own Scope) Scope { return lay(r.of(role), own) }
+
+func (r *roles) of(role string) Scope {
 	if role == ControlPlane {
-		return lay(r.controlPlane, own)
+		return r.controlPlane
 	}
-	return lay(r.worker, own)
+	return r.worker
 }
 
 // lay puts a narrower scope over a wider one. A mask that the narrower one sets takes the place of the wider one's in

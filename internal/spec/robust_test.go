@@ -68,6 +68,7 @@ func TestShapeHidesMeaning(t *testing.T) {
 		{"# more", "images: {preload: [{path: 5, sha256: \"abcdef0000000000000000000000000000000000000000000000000000000000\"}]}", "spec.images.preload[0].path"},
 		{"# more", "pools: [{name: a, role: control-plane, maxNodes: 1}]", "spec.pools[0].role"},
 		{"# more", "pools: [{name: a, role: worker}]", "spec.pools[0].maxNodes"},
+		{"name: k8s-node1,", "name: k8s-node1, network: {frobnicate: 1},", "spec.nodes[1].network.frobnicate"},
 	} {
 		if strings.Count(base, c.old) != 1 {
 			t.Fatalf("%q does not stand once in base.yaml", c.old)

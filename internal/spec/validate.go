@@ -53,7 +53,7 @@ var (
 		runtimeTargetRules, packageTargetRules)
 	// clusterRules look at the whole.
 	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules,
-		cniClusterRules, imageClusterRules, pxeClusterRules, rendezvousClusterRules)
+		cniClusterRules, imageClusterRules, pxeClusterRules, rendezvousClusterRules, mergeClusterRules)
 )
 
 // validator is one run of the rules over one spec.
@@ -83,7 +83,7 @@ type stringValue struct {
 func newValidator(c *Cluster, facts Facts, problems *problem.List) *validator {
 	v := &validator{Cluster: c, facts: facts, problems: problems, targets: c.Targets(), places: map[string]At{}, failed: map[string]bool{}, unread: map[string]bool{}, warned: map[string]bool{}}
 	v.scopes = []Scope{
-		{At: c.Spec.At, Machine: c.Spec.Machine, Kubernetes: c.Spec.Kubernetes.machine()},
+		c.wide(),
 		c.Spec.ControlPlane, c.Spec.Worker,
 	}
 	for _, n := range c.Spec.Nodes.Items {
