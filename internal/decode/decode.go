@@ -32,7 +32,8 @@ const MaxSize = 16 << 20
 // meaning can be checked in the same run.
 //
 // Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, enum:"a,b" lists the
-// values of a Value[string], example is shown where the key is missing. A method Refused() map[string]string names keys
+// values of a Value[string], example is shown where the key is missing or has a value of another type, empty:"true" marks
+// a list for which an empty one is proposed where nothing stands. A method Refused() map[string]string names keys
 // that are refused with a reason of their own. A target that has a method Advice() Advice chooses what problems of the
 // whole file tell the user to do.
 func Into(target any, data []byte, problems *problem.List) {
@@ -185,6 +186,25 @@ func syntaxLine(lines [][]byte, reported int, text string) int {
 type decoder struct {
 	problems *problem.List
 	advice   Advice
+	// field is the innermost key around a value that is a struct's field.
+	field field
+}
+
+// field is a struct's field with its key and its place in the file.
+type field struct {
+	reflect.StructField
+	key, path string
+}
+
+// example is what may stand for the field, with its key.
+func (f field) example() string { return "write for example " + f.key + ": " + f.Tag.Get("example") }
+
+// orNothing adds to an advice that the key may as well go, where it may.
+func (f field) orNothing(advice string) string {
+	if f.Tag.Get("required") != "" {
+		return advice
+	}
+	return advice + ", or leave the key out"
 }
 
 // decodable is a value of this package that reads itself from a node.
@@ -251,21 +271,22 @@ func (d *decoder) value(v reflect.Value, n *yaml.Node, path string) {
 // structure reads a mapping into a struct.
 func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 	setAt(v, place(n, path))
-	if !d.mapping(n, path) {
+	fields := fieldsOf(v.Type())
+	if n.Kind != yaml.MappingNode {
+		d.problems.Errorf(place(n, path), d.block(n, path, fields), noMapping, describe(n))
 		return
 	}
-	fields := fieldsOf(v.Type())
 	refused := map[string]string{}
 	if r, ok := v.Interface().(interface{ Refused() map[string]string }); ok {
 		refused = r.Refused()
 	}
 	seen, meant := map[string]bool{}, map[string]At{}
 	d.pairs(n, path, func(key, value *yaml.Node) {
-		field, known := fields[key.Value]
+		known, ok := fields[key.Value]
 		switch reason := refused[key.Value]; {
-		case known:
+		case ok:
 			seen[key.Value] = true
-			d.field(v.FieldByIndex(field.Index), field.Tag.Get("enum"), value, join(path, key.Value))
+			d.read(v.FieldByIndex(known.Index), field{known, key.Value, join(path, key.Value)}, value)
 		case reason != "":
 			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
 		default:
@@ -281,22 +302,23 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 		case misspelt: // it is in the file and could not be read: neither this nor a rule may call it missing
 			setAt(v.FieldByIndex(fields[name].Index), at)
 		case fields[name].Tag.Get("required") != "":
-			d.problems.Errorf(place(n, join(path, name)), example(name, fields[name]), "is missing")
+			f := field{fields[name], name, join(path, name)}
+			d.problems.Errorf(place(n, f.path), f.example(), "is missing")
 		}
 	}
 }
 
-// field reads n into a struct's field; enum are the only values that it may have, if there are any.
-func (d *decoder) field(v reflect.Value, enum string, n *yaml.Node, path string) {
+// read reads n into a struct's field.
+func (d *decoder) read(v reflect.Value, f field, n *yaml.Node) {
+	outer := d.field
+	d.field = f
+	defer func() { d.field = outer }()
+	enum := f.Tag.Get("enum")
 	if enum == "" || n.Kind != yaml.ScalarNode || n.Tag == "!!null" || tagged(n) {
-		d.value(v, n, path)
+		d.value(v, n, f.path)
 		return
 	}
-	d.oneOf(v.Addr().Interface().(*Value[string]), strings.Split(enum, ","), n, path)
-}
-
-func example(name string, f reflect.StructField) string {
-	return fmt.Sprintf("write for example %s: %s", name, f.Tag.Get("example"))
+	d.oneOf(v.Addr().Interface().(*Value[string]), strings.Split(enum, ","), n, f.path)
 }
 
 // didYouMean is what to write in the place of an unknown key of the mapping at a path: the field near to it, or any of
@@ -312,13 +334,38 @@ func didYouMean(near string, fields map[string]reflect.StructField, path string)
 	}
 }
 
-// mapping reports whether n is a mapping, and reports a problem when it is not.
-func (d *decoder) mapping(n *yaml.Node, path string) bool {
-	if n.Kind == yaml.MappingNode {
-		return true
+const noMapping = "a mapping is meant here, not %s"
+
+// block is what to write in the place of n, which is no mapping, for a structure with these fields.
+func (d *decoder) block(n *yaml.Node, path string, fields map[string]reflect.StructField) string {
+	f := d.field
+	switch named, ok := fields[n.Value]; {
+	case f.key == "":
+		return "write keys and values"
+	case len(fields) == 0 && n.Value == "false":
+		return "leave the key out"
+	case len(fields) == 0: // it is there or not
+		return "write " + f.key + ": {}"
+	case ok && f.path == path:
+		return fmt.Sprintf("write %s: {%s: %s}", f.key, n.Value, named.Tag.Get("example"))
+	case n.Tag == "!!null" && f.path == path:
+		return f.orNothing(f.example())
+	default:
+		return f.example() + "; here may stand " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 	}
-	d.problems.Errorf(place(n, path), "write keys and values below it, or leave it out", "a mapping is meant here, not %s", describe(n))
-	return false
+}
+
+// instead is what to write in the place of n, which is a null or of another type: the field's example where n is all of
+// the field, and otherwise what is given.
+func (d *decoder) instead(n *yaml.Node, path, otherwise string) string {
+	switch f := d.field; {
+	case f.path != path || f.key == "":
+		return otherwise
+	case n.Tag == "!!null":
+		return f.orNothing(f.example())
+	default:
+		return f.example()
+	}
 }
 
 // pairs calls f for each key of a mapping, and reports keys that are not strings or are there a second time.

@@ -25,6 +25,7 @@ type file struct {
 	Check  decode.Value[bool]                `yaml:"check" example:"true"`
 	Words  decode.List[decode.Value[string]] `yaml:"words" example:"[a]"`
 	Items  decode.List[item]                 `yaml:"items" example:"[{path: /a}]"`
+	Rest   decode.List[decode.Value[string]] `yaml:"rest" example:"[b]" empty:"true"`
 	Labels decode.Map[decode.Value[string]]  `yaml:"labels" example:"{a: b}"`
 	Links  decode.Map[item]                  `yaml:"links" example:"{a: {path: /a}}"`
 	Patch  decode.Free                       `yaml:"patch" example:"{a: 1}"`
@@ -77,9 +78,11 @@ const (
 	lineFeed  = "; end each line with a line feed (LF)"
 	noString  = "; write it in quotes"
 	digits    = "; write plain decimal digits, without quotes"
-	mapping   = "; write keys and values below it, or leave it out"
-	list      = "; write [..., ...], or one line each that starts with a dash"
+	mapping   = "; write keys and values"
+	orLeave   = ", or leave the key out"
+	size      = "; write for example inner: {size: 1}; here may stand size"
 	noNull    = "nothing stands here (null); write a value, or leave the key out"
+	nothing   = "nothing stands here (null); write for example "
 )
 
 // wrong are files with something wrong, and all that has to be said about each.
@@ -176,7 +179,7 @@ var wrong = []struct {
 	{"unknown key in another case", "name: a\nLabels: {}\n", []string{"2:1 Labels: unknown key; did you mean labels?"}},
 	{"unknown key with none near", "name: a\ninner: {quite-different: 1}\n", []string{"2:9 inner.quite-different: unknown key; here may stand size"}},
 	{"unknown key of inline", "name: a\ntitel: b\n", []string{"2:1 titel: unknown key; did you mean title?"}},
-	{"unknown key that is no word", "name: a\n\"a b\\n\": 1\n", []string{`2:1 ["a b\n"]: unknown key; here may stand check, hash, inner, items, labels, links, mode, name, none, patch, port, title, words`}},
+	{"unknown key that is no word", "name: a\n\"a b\\n\": 1\n", []string{`2:1 ["a b\n"]: unknown key; here may stand check, hash, inner, items, labels, links, mode, name, none, patch, port, rest, title, words`}},
 	{"key of a block without keys", "name: a\nnone: {a: b}\n", []string{"2:8 none.a: unknown key; leave it out and write none: {}"}},
 	{"refused key", "name: a\ninner: {token: abcdef.0123456789abcdef}\n", []string{"2:9 inner.token: there is no token here; tokens never stand in a file"}},
 	{"value outside an enumeration, near", "name: a\nmode: ipsv\n", []string{`2:7 mode: "ipsv" is not known here; did you mean ipvs? It may be ipvs, iptables, nftables`}},
@@ -185,17 +188,17 @@ var wrong = []struct {
 
 	{"boolean word for an enumeration", "name: a\nmode: on\n", []string{`2:7 mode: "on" is not known here; write one of ipvs, iptables, nftables`}},
 	{"number for an enumeration", "name: a\nmode: 1\n", []string{`2:7 mode: "1" is not known here; write one of ipvs, iptables, nftables`}},
-	{"null for an enumeration", "name: a\nmode:\n", []string{"2:6 mode: " + noNull}},
-	{"list for an enumeration", "name: a\nmode: [ipvs]\n", []string{"2:7 mode: a string is meant here, not a list; write one value"}},
+	{"null for an enumeration", "name: a\nmode:\n", []string{"2:6 mode: " + nothing + "mode: ipvs" + orLeave}},
+	{"list for an enumeration", "name: a\nmode: [ipvs]\n", []string{"2:7 mode: a string is meant here, not a list; write for example mode: ipvs"}},
 	{"tag for an enumeration", "name: a\nmode: !x ipvs\n", []string{"2:7 mode: the tag !x is not read; write the value without the tag"}},
 
-	{"null string", "name:\n", []string{"1:6 name: " + noNull}},
-	{"tilde string", "name: ~\n", []string{"1:7 name: " + noNull}},
-	{"null number", "name: a\nport: null\n", []string{"2:7 port: " + noNull}},
-	{"null list", "name: a\nwords:\nport: 1\n", []string{"2:7 words: a list is meant here, not nothing (null)" + list}},
+	{"null string", "name:\n", []string{"1:6 name: " + nothing + "name: k8s"}},
+	{"tilde string", "name: ~\n", []string{"1:7 name: " + nothing + "name: k8s"}},
+	{"null number", "name: a\nport: null\n", []string{"2:7 port: " + nothing + "port: 6443" + orLeave}},
+	{"null list", "name: a\nwords:\nport: 1\n", []string{"2:7 words: a list is meant here, not nothing (null); write for example words: [a]" + orLeave}},
 	{"null item", "name: a\nwords:\n  -\n  - b\n", []string{"3:4 words[0]: " + noNull}},
-	{"null mapping", "name: a\ninner:\n", []string{"2:7 inner: a mapping is meant here, not nothing (null)" + mapping}},
-	{"null map", "name: a\nlabels: ~\n", []string{"2:9 labels: a mapping is meant here, not nothing (null)" + mapping}},
+	{"null mapping", "name: a\ninner:\n", []string{"2:7 inner: a mapping is meant here, not nothing (null); write for example inner: {size: 1}" + orLeave}},
+	{"null map", "name: a\nlabels: ~\n", []string{"2:9 labels: a mapping is meant here, not nothing (null); write for example labels: {a: b}" + orLeave}},
 
 	{"number for a string", "name: 1\n", []string{`1:7 name: a string is meant here, not a number; write "1", in quotes`}},
 	{"version for a string", "name: 1.10\n", []string{`1:7 name: a string is meant here, not a number; write "1.10", in quotes`}},
@@ -210,8 +213,8 @@ var wrong = []struct {
 	{"on for a string", "name: on\n", []string{`1:7 name: a string is meant here, not a word that YAML readers take for a boolean; write "on", in quotes`}},
 	{"No for a string", "name: No\n", []string{`1:7 name: a string is meant here, not a word that YAML readers take for a boolean; write "No", in quotes`}},
 	{"y for a string", "name: a\nlabels: {a: y}\n", []string{`2:13 labels.a: a string is meant here, not a word that YAML readers take for a boolean; write "y", in quotes`}},
-	{"list for a string", "name: [a]\n", []string{"1:7 name: a string is meant here, not a list; write one value"}},
-	{"mapping for a string", "name: {a: b}\n", []string{"1:7 name: a string is meant here, not a mapping; write one value"}},
+	{"list for a string", "name: [a]\n", []string{"1:7 name: a string is meant here, not a list; write for example name: k8s"}},
+	{"mapping for a string", "name: {a: b}\n", []string{"1:7 name: a string is meant here, not a mapping; write for example name: k8s"}},
 	{"number for a secret", "name: a\nhash: 123456\n", []string{"2:7 hash: a string is meant here, not a number" + noString}},
 
 	{"string for a number", "name: a\nport: \"80\"\n", []string{`2:7 port: a whole number is meant here, not "80"` + digits}},
@@ -222,21 +225,29 @@ var wrong = []struct {
 	{"plus before a number", "name: a\nport: +80\n", []string{`2:7 port: a whole number is meant here, not "+80"` + digits}},
 	{"fraction for a number", "name: a\nport: 80.0\n", []string{`2:7 port: a whole number is meant here, not "80.0"` + digits}},
 	{"huge number", "name: a\nport: 99999999999999999999\n", []string{"2:7 port: 99999999999999999999 is too large; write a number of at most 18 digits"}},
-	{"list for a number", "name: a\nport: [80]\n", []string{"2:7 port: a number is meant here, not a list; write one value"}},
+	{"list for a number", "name: a\nport: [80]\n", []string{"2:7 port: a number is meant here, not a list; write for example port: 6443"}},
 
 	{"yes for a boolean", "name: a\ncheck: yes\n", []string{`2:8 check: a boolean is meant here, not "yes"; write true or false`}},
 	{"True for a boolean", "name: a\ncheck: True\n", []string{`2:8 check: a boolean is meant here, not "True"; write true or false`}},
 	{"string for a boolean", "name: a\ncheck: \"true\"\n", []string{`2:8 check: a boolean is meant here, not "true"; write true or false`}},
 	{"number for a boolean", "name: a\ncheck: 1\n", []string{`2:8 check: a boolean is meant here, not "1"; write true or false`}},
-	{"mapping for a boolean", "name: a\ncheck: {}\n", []string{"2:8 check: true or false is meant here, not a mapping; write one value"}},
+	{"mapping for a boolean", "name: a\ncheck: {}\n", []string{"2:8 check: true or false is meant here, not a mapping; write for example check: true"}},
 
-	{"string for a list", "name: a\nwords: b\n", []string{"2:8 words: a list is meant here, not a string" + list}},
-	{"mapping for a list", "name: a\nitems: {path: /a}\n", []string{"2:8 items: a list is meant here, not a mapping" + list}},
+	{"string for a list", "name: a\nwords: b\n", []string{"2:8 words: a list is meant here, not a string; write for example words: [a]"}},
+	{"mapping for a list", "name: a\nitems: {path: /a}\n", []string{"2:8 items: a list is meant here, not a mapping; write for example items: [{path: /a}]"}},
 	{"number in a list", "name: a\nwords: [b, 1]\n", []string{`2:12 words[1]: a string is meant here, not a number; write "1", in quotes`}},
-	{"string for an item", "name: a\nitems: [x]\n", []string{"2:9 items[0]: a mapping is meant here, not a string" + mapping}},
-	{"list for a map", "name: a\nlabels: [a]\n", []string{"2:9 labels: a mapping is meant here, not a list" + mapping}},
-	{"list for a structure", "name: a\ninner: [1]\n", []string{"2:8 inner: a mapping is meant here, not a list" + mapping}},
-	{"string for a structure", "name: a\ninner: 主机\n", []string{"2:8 inner: a mapping is meant here, not a string" + mapping}},
+	{"string for an item", "name: a\nitems: [x]\n", []string{"2:9 items[0]: a mapping is meant here, not a string; write for example items: [{path: /a}]; here may stand path, text"}},
+	{"name of a key for a structure", "name: a\ninner: size\n", []string{"2:8 inner: a mapping is meant here, not a string; write inner: {size: 1}"}},
+	{"name of a key for an item", "name: a\nitems: [path]\n", []string{"2:9 items[0]: a mapping is meant here, not a string; write for example items: [{path: /a}]; here may stand path, text"}},
+	{"example of a field around an item", "name: a\nitems: [{path: /a}, x]\n", []string{"2:21 items[1]: a mapping is meant here, not a string; write for example items: [{path: /a}]; here may stand path, text"}},
+	{"boolean for a block without keys", "name: a\nnone: true\n", []string{"2:7 none: a mapping is meant here, not a boolean; write none: {}"}},
+	{"false for a block without keys", "name: a\nnone: false\n", []string{"2:7 none: a mapping is meant here, not a boolean; leave the key out"}},
+	{"null for a block without keys", "name: a\nnone:\n", []string{"2:6 none: a mapping is meant here, not nothing (null); write none: {}"}},
+	{"null for a list that may be empty", "name: a\nrest: ~\n", []string{"2:7 rest: a list is meant here, not nothing (null); write for example rest: [b], or rest: [] for none"}},
+	{"null for a secret", "name: a\nhash: ~\n", []string{"2:7 hash: " + noNull}},
+	{"list for a map", "name: a\nlabels: [a]\n", []string{"2:9 labels: a mapping is meant here, not a list; write for example labels: {a: b}"}},
+	{"list for a structure", "name: a\ninner: [1]\n", []string{"2:8 inner: a mapping is meant here, not a list" + size}},
+	{"string for a structure", "name: a\ninner: 主机\n", []string{"2:8 inner: a mapping is meant here, not a string" + size}},
 
 	{"no octal in a free part", "name: a\npatch: {m: 0888}\n", []string{`2:12 patch.m: 0888 would not come out as it stands here; write "0888" in quotes for a string, or a plain decimal number`}},
 	{"octal in a free part", "name: a\npatch: {m: 0644}\n", []string{`2:12 patch.m: a whole number is meant here, not "0644"` + digits}},

@@ -19,12 +19,16 @@ var yaml11Words = []string{"y", "n", "yes", "no", "on", "off"}
 
 func (v *Value[T]) decode(d *decoder, n *yaml.Node, path string) {
 	v.At = place(n, path)
+	instead := d.instead
+	if _, hidden := any(v.V).(Secret); hidden { // an example would be followed, and everybody knows it
+		instead = func(_ *yaml.Node, _, otherwise string) string { return otherwise }
+	}
 	if n.Kind != yaml.ScalarNode {
-		d.problems.Errorf(v.At, "write one value", "%s is meant here, not %s", wanted[T](), describe(n))
+		d.problems.Errorf(v.At, instead(n, path, "write one value"), "%s is meant here, not %s", wanted[T](), describe(n))
 		return
 	}
 	if n.Tag == "!!null" {
-		d.problems.Errorf(v.At, "write a value, or leave the key out", "nothing stands here (null)")
+		d.problems.Errorf(v.At, instead(n, path, "write a value, or leave the key out"), "nothing stands here (null)")
 		return
 	}
 	switch target := any(&v.V).(type) {
@@ -95,7 +99,11 @@ func (d *decoder) boolean(n *yaml.Node, at At) (bool, bool) {
 func (l *List[T]) decode(d *decoder, n *yaml.Node, path string) {
 	l.At = place(n, path)
 	if n.Kind != yaml.SequenceNode {
-		d.problems.Errorf(l.At, "write [..., ...], or one line each that starts with a dash", "a list is meant here, not %s", describe(n))
+		instead := d.instead(n, path, "write [..., ...], or one line each that starts with a dash")
+		if n.Tag == "!!null" && d.field.Tag.Get("empty") != "" {
+			instead = d.field.example() + ", or " + d.field.key + ": [] for none"
+		}
+		d.problems.Errorf(l.At, instead, "a list is meant here, not %s", describe(n))
 		return
 	}
 	l.Set = true
@@ -109,7 +117,8 @@ func (l *List[T]) decode(d *decoder, n *yaml.Node, path string) {
 
 func (m *Map[T]) decode(d *decoder, n *yaml.Node, path string) {
 	m.At = place(n, path)
-	if !d.mapping(n, path) {
+	if n.Kind != yaml.MappingNode {
+		d.problems.Errorf(m.At, d.instead(n, path, "write keys and values"), noMapping, describe(n))
 		return
 	}
 	m.Set = true

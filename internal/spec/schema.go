@@ -58,7 +58,7 @@ type Spec struct {
 	Kubernetes Kubernetes `yaml:"kubernetes" example:"{version: v1.34.4}"`
 	// Rendezvous is how the machines exchange join tokens at first boot.
 	Rendezvous Rendezvous `yaml:"rendezvous" example:"{delivery: embed}"`
-	// CNI is the pod network: one of flannel, manifests and none.
+	// CNI is the pod network: one of flannel, manifests and none; without it flannel.
 	CNI CNI `yaml:"cni" example:"{flannel: {version: v0.28.4}}"`
 	// PXE asks for the files of a network boot.
 	PXE PXE `yaml:"pxe" example:"{baseURL: http://192.0.2.1:8080}"`
@@ -119,7 +119,7 @@ type Scope struct {
 	// Labels are set on the machines' Node objects.
 	Labels Map[Value[string]] `yaml:"labels" example:"{example.com/rack: a}" empty:"true"`
 	// Taints are set on the machines' Node objects; an empty list on a control plane lets pods run there.
-	Taints List[Taint] `yaml:"taints" example:"[{key: dedicated, value: db, effect: NoSchedule}]"`
+	Taints List[Taint] `yaml:"taints" example:"[{key: dedicated, value: db, effect: NoSchedule}]" empty:"true"`
 }
 
 // Node is one machine with a name.
@@ -314,10 +314,10 @@ type Rendezvous struct {
 	RaftPort Value[int] `yaml:"raftPort" example:"7444"`
 }
 
-// CNI is the pod network.
+// CNI is the pod network: flannel, where neither manifests nor none are chosen.
 type CNI struct {
 	At
-	// Flannel applies flannel's manifest.
+	// Flannel applies flannel's manifest, as happens without any of the three.
 	Flannel Flannel `yaml:"flannel" example:"{version: v0.28.4}"`
 	// Manifests are files beside the spec that are applied instead.
 	Manifests List[Value[string]] `yaml:"manifests" example:"[./calico.yaml]"`

@@ -7,7 +7,7 @@ import (
 
 var cniClusterRules = []func(*validator){ruleOneCNI, ruleFlannelVersion, ruleFlannelImage, ruleFlannelPluginImage, ruleManifests}
 
-// Rule: there is exactly one pod network.
+// Rule: no two pod networks are chosen; where none is, it is flannel.
 func ruleOneCNI(v *validator) {
 	c := v.Spec.CNI
 	first := ""
