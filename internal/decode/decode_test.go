@@ -397,13 +397,14 @@ func TestMisspeltKeyIsKnown(t *testing.T) {
 	}
 }
 
-// TestRightValuesBesideWrongOnes keeps what could be read, so that rules of meaning run in the same turn.
+// TestRightValuesBesideWrongOnes keeps what could be read, so that rules of meaning run in the same turn; of a number in
+// the place of a string that is its text.
 func TestRightValuesBesideWrongOnes(t *testing.T) {
 	f, problems := read("name: a\nport: x\nwords: [b, 1, c]\nlabels: {x: 1, y/z: d}\n")
 	if len(problems) != 3 {
 		t.Fatalf("problems: %q", problems)
 	}
-	if f.Name.V != "a" || f.Port.Set || !f.Port.Known() || len(f.Words.Items) != 3 || f.Words.Items[1].Set || f.Words.Items[2].V != "c" || len(f.Labels.Entries) != 2 {
+	if f.Name.V != "a" || f.Port.Set || !f.Port.Known() || len(f.Words.Items) != 3 || f.Words.Items[1].V != "1" || f.Words.Items[2].V != "c" || len(f.Labels.Entries) != 2 {
 		t.Errorf("what was right is lost: %+v", f)
 	}
 }

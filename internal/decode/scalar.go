@@ -58,7 +58,8 @@ func wanted[T Scalar]() string {
 }
 
 // text reads a string. A plain scalar that YAML takes for something else would not come out as it was written, so it
-// has to be in quotes; show is false where the value must not be repeated.
+// has to be in quotes. It is read all the same, so that a rule that refuses it in quotes as well can say so at once; show
+// is false where the value must not be repeated.
 func (d *decoder) text(n *yaml.Node, at At, show bool) (string, bool) {
 	plain := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	if n.Tag == "!!str" && !(plain && slices.Contains(yaml11Words, strings.ToLower(n.Value))) {
@@ -71,8 +72,8 @@ func (d *decoder) text(n *yaml.Node, at At, show bool) (string, bool) {
 	if n.Tag == "!!str" {
 		what = "a word that YAML readers take for a boolean"
 	}
-	d.problems.Errorf(at, instead, "a string is meant here, not %s", what)
-	return "", false
+	d.problems.Add(problem.Problem{At: at, Message: "a string is meant here, not " + what, Instead: instead, Weak: true})
+	return n.Value, true
 }
 
 func (d *decoder) integer(n *yaml.Node, at At) (int, bool) {

@@ -64,6 +64,8 @@ type Problem struct {
 	Message string
 	// Instead says what to write instead; empty only where the message already says it.
 	Instead string
+	// Weak says that any other error at the same path knows better: a value of another type may be wrong in other ways.
+	Weak bool
 }
 
 // String is the one-line form: file:line:col: path: message; instead. A problem that is not an error has its severity in
@@ -119,6 +121,10 @@ func (l *List) Add(p Problem) {
 		l.seen = map[Problem]bool{}
 	}
 	l.seen[p] = true
+	weaker := func(other Problem) bool { return other.Weak && other.File == p.File && other.Path == p.Path }
+	if p.Severity == Error && !p.Weak {
+		l.problems = slices.DeleteFunc(l.problems, weaker)
+	}
 	l.problems = append(l.problems, p)
 }
 

@@ -95,3 +95,25 @@ func TestWideTable(t *testing.T) {
 		}
 	}
 }
+
+// TestWeakGivesWay: a weak error goes when another error stands at its path, and only then.
+func TestWeakGivesWay(t *testing.T) {
+	var l List
+	weak := Problem{At: At{Path: "a", Line: 1}, Message: "weak", Weak: true}
+	l.Add(weak)
+	l.Warnf(At{Path: "a", Line: 1}, "", "warning")
+	l.Errorf(At{Path: "b", Line: 1}, "", "elsewhere")
+	l.Add(Problem{File: "other", At: weak.At, Message: "another file"})
+	if n := len(l.Sorted()); n != 4 {
+		t.Errorf("%d problems, want 4: %v", n, l.Sorted())
+	}
+	l.Errorf(weak.At, "", "strong")
+	for _, p := range l.Sorted() {
+		if p.Weak {
+			t.Errorf("%v did not give way", p)
+		}
+	}
+	if n := l.Count(Error); n != 3 {
+		t.Errorf("%d errors, want 3", n)
+	}
+}

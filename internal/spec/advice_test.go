@@ -31,3 +31,25 @@ func TestAdviceAboutTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestTypeThatARuleRefusesToo: who forgot the quotes is told so, unless the same text in quotes would be refused next.
+func TestTypeThatARuleRefusesToo(t *testing.T) {
+	base := readBase(t)
+	for _, c := range []struct{ old, wrong, advice string }{
+		{"version: v1.34.4", "version: 1.34", "write it as vMAJOR.MINOR.PATCH, such as v1.34.4"},
+		{"version: v1.34.4", "version: v1.34.4, clusterName: 2027-12-31", `write "2027-12-31", in quotes`},
+		{"# more", "pools: [{name: a, role: worker, maxNodes: 1, joinUntil: 2027-12-31}]", "write it like 2027-12-31T00:00:00Z, in quotes"},
+		{"# more", "users: [{name: a, sudo: true}]", "write it like ALL=(ALL) NOPASSWD:ALL"},
+		{"# more", "users: [{name: a, passwordHash: 123456}]", "write the output of mkpasswd -m sha-512, in quotes"},
+		{"# more", "files: [{path: /etc/a, contents: a, mode: 0644}]", `write "0644", in quotes`},
+		{"# more", "files: [{path: /etc/a, contents: 5}]", `write "5", in quotes`},
+		{"# more", "system: {sysctl: {vm.swappiness: 1}}", `write "1", in quotes`},
+		{"name: k8s-node1,", "name: 1,", "write a name that starts with a letter"},
+		{"profile: debian12-containerd", "profile: 12", "write one of centos7-docker, debian12-containerd, flatcar-containerd"},
+		{"address: 192.168.31.128", "address: 192.168", "write an IPv4 address such as 192.168.31.130"},
+	} {
+		if problems := check(strings.Replace(base, c.old, c.wrong, 1)); len(problems) != 1 || problems[0].Instead != c.advice {
+			t.Errorf("%s: got %v, want one problem with the advice %q", c.wrong, problems, c.advice)
+		}
+	}
+}

@@ -94,7 +94,7 @@ func newValidator(c *Cluster, facts Facts, problems *problem.List) *validator {
 	}
 	v.walk(reflect.ValueOf(*c), "")
 	for _, p := range problems.Sorted() {
-		if p.Severity == problem.Error && p.File == problems.File { // a profile's problems have paths of their own
+		if p.Severity == problem.Error && !p.Weak && p.File == problems.File { // a profile's problems have paths of their own
 			v.failed[p.Path], v.unread[p.Path] = true, true
 		}
 	}

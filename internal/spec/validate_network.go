@@ -15,7 +15,7 @@ var (
 	networkScopeRules = []func(*validator, Scope){ruleInterfaceName, ruleNetmask, ruleMaskTwice, rulePrefixLength, ruleGatewaySyntax,
 		ruleNameserver, ruleSearchDomain, ruleMTU, ruleFurtherAddress, ruleRouteTo, ruleRouteVia, ruleRouteMetric, ruleVLANID, ruleVLANLink, ruleBondMembers,
 		ruleBondMonitor, ruleLinkName, ruleNameserverCount}
-	networkClusterRules = []func(*validator){rulePodSubnet, ruleServiceSubnet, rulePodSubnetSize, ruleServiceSubnetSize, ruleNetworksApart, ruleDNSDomain}
+	networkClusterRules = []func(*validator){rulePodSubnet, ruleServiceSubnetSize, ruleServiceSubnet, rulePodSubnetSize, ruleNetworksApart, ruleDNSDomain}
 )
 
 var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$`)

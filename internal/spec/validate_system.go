@@ -183,10 +183,34 @@ func (v *validator) checkURL(address Value[string]) {
 	}
 }
 
-// Rule: a proxy is an http or https URL without a password.
+// Rule: a proxy is an http or https URL without a password, a path and a query.
 func ruleProxyURL(v *validator, s Scope) {
-	v.checkURL(s.System.Proxy.HTTP)
-	v.checkURL(s.System.Proxy.HTTPS)
+	for _, address := range []Value[string]{s.System.Proxy.HTTP, s.System.Proxy.HTTPS} {
+		if !address.Set {
+			continue
+		}
+		if what, instead := proxyMistake(address.V); what != "" {
+			v.errorf(address.At, instead, "%s", what)
+		}
+	}
+}
+
+// proxyMistake is urlMistake for the URL of a proxy. Of a whole URL a message repeats only what is no password.
+func proxyMistake(text string) (what, instead string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		instead = "write it like http://proxy.example.com:3128"
+		if whole := "http://" + text; !strings.Contains(text, "://") {
+			if what, _ := proxyMistake(whole); what == "" {
+				instead = "write " + whole
+			}
+		}
+		return "this is no http or https URL", instead
+	}
+	if what, instead = urlMistake(text); what == "" && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+		return "a proxy has no path and no query", "write " + u.Scheme + "://" + u.Host
+	}
+	return what, instead
 }
 
 var noProxyName = regexp.MustCompile(`^(\*|(\*?\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?)$`)
