@@ -9,7 +9,7 @@ import (
 
 var (
 	fileRules       = []func(*validator, Scope){ruleFilePath, ruleFilePlace, ruleFileOwned, ruleFileTwice, ruleFileMode, ruleFileOwner, ruleFileContents, ruleFileSource, ruleFileDigest}
-	fileTargetRules = []func(*validator, Target){ruleFileReadOnly, ruleFileOwnerMade}
+	fileTargetRules = []func(*validator, Target){ruleFileReadOnly, ruleFileOwnerMade, ruleUnitNeeded}
 	unitRules       = []func(*validator, Scope){ruleUnitName, ruleUnitOwned, ruleUnitTwice, ruleUnitEffect, ruleUnitMask, ruleUnitContents, ruleDropInName, ruleDropInTwice}
 )
 
@@ -278,6 +278,31 @@ func ruleUnitMask(v *validator, s Scope) {
 		if unit.Mask.V && (unit.Enabled.V || unit.Contents.Set || len(unit.DropIns.Items) > 0) {
 			v.errorf(unit.Mask.At, "write mask alone, or leave it out", "a masked unit cannot be started")
 		}
+	}
+}
+
+// neededUnits are what a node does not come up without, by the runtime of its profile; Docker runs on containerd.
+var neededUnits = map[string][]string{
+	"containerd": {"kubelet.service", "containerd.service"},
+	"docker":     {"kubelet.service", "docker.service", "docker.socket", "containerd.service"},
+}
+
+// Rule: the kubelet and the container runtime are neither masked nor disabled.
+func ruleUnitNeeded(v *validator, t Target) {
+	needed := neededUnits[v.facts.Profiles[t.Profile.V].Runtime]
+	for _, unit := range t.Units.Items {
+		off := unit.Mask
+		if !unit.Mask.V {
+			off = unit.Enabled
+		}
+		if !slices.Contains(needed, unit.Name.V) || !unit.Mask.V && (!unit.Enabled.Set || unit.Enabled.V) {
+			continue
+		}
+		instead := "leave the unit out"
+		if unit.Contents.Known() || unit.DropIns.Known() {
+			instead = "leave it out"
+		}
+		v.errorf(off.At, instead, "a node of the cluster does not come up without %s", unit.Name.V)
 	}
 }
 
