@@ -206,12 +206,20 @@ func (o *options) write(ctx context.Context) (*generate.Result, outdir.Result, e
 	if o.out == "" {
 		return nil, outdir.Result{}, wrongUsage("-out names no folder")
 	}
-	result, err := o.read(ctx, o.createSecrets)
+	var bundle *secrets.Bundle
+	var fresh bool
+	result, err := o.read(ctx, func() (_ *secrets.Bundle, err error) {
+		bundle, fresh, err = o.secretsToKeep()
+		return bundle, err
+	})
+	if err == nil && result.SpecIn(o.out) {
+		err = o.holdsSpec()
+	}
+	if err == nil && fresh {
+		err = o.keep(bundle)
+	}
 	if err != nil {
 		return nil, outdir.Result{}, err
-	}
-	if result.SpecIn(o.out) {
-		return nil, outdir.Result{}, o.holdsSpec()
 	}
 	bar := newProgress(o.stderr)
 	defer bar.clear()

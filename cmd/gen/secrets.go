@@ -27,30 +27,40 @@ func (o *options) secretsFile() string {
 	return o.spec + ".secrets"
 }
 
-// createSecrets is for a plain gen, the only command that makes a bundle. It makes none in the place of another one: new
-// credentials would make the documents those of another cluster, which no machine of the running one talks to.
-func (o *options) createSecrets() (*secrets.Bundle, error) {
+// secretsToKeep is for a plain gen, the only command that makes a bundle. It makes none in the place of another one: new
+// credentials would make the documents those of another cluster, which no machine of the running one talks to. A fresh
+// bundle is in no file yet: keep writes it when the documents are known to be good.
+func (o *options) secretsToKeep() (bundle *secrets.Bundle, fresh bool, err error) {
 	file := o.secretsFile()
 	if o.secrets == "" && isOpenFile(o.spec) {
-		return nil, fmt.Errorf("the secrets bundle cannot be kept beside %s: name a file with -secrets", o.spec)
+		return nil, false, fmt.Errorf("the secrets bundle cannot be kept beside %s: name a file with -secrets", o.spec)
 	}
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		_, inside := generate.InFolder(o.spec, o.out)
 		switch _, err := outdir.Read(o.out); {
 		case inside:
-			return nil, o.holdsSpec()
+			return nil, false, o.holdsSpec()
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil: // which Write would refuse, after the bundle was made
-			return nil, err
+			return nil, false, err
 		default:
-			return nil, o.bundleGone()
+			return nil, false, o.bundleGone()
 		}
 	}
-	bundle, created, err := secrets.LoadOrCreate(file, rand.Reader, time.Now())
-	if created {
+	return secrets.LoadOrNew(file, rand.Reader, time.Now())
+}
+
+// keep writes a fresh bundle to its file.
+func (o *options) keep(bundle *secrets.Bundle) error {
+	file := o.secretsFile()
+	err := bundle.Create(file)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s was made by another run meanwhile: run gen again", file)
+	}
+	if err == nil {
 		fmt.Fprintf(o.stderr, "gen: created %s: keep it as long as the cluster, show it to nobody, and keep it out of version control; every credential comes from it\n", file)
 	}
-	return bundle, err
+	return err
 }
 
 // isOpenFile tells a name of a file that this process has open, such as a shell's <(…), beside which nothing lasts.

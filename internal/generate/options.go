@@ -14,8 +14,8 @@ import (
 type Options struct {
 	// Context, when set, is looked at while documents are made: when it has ended, the run ends with its error.
 	Context context.Context
-	// Secrets returns the bundle that credentials are derived from. It is called once, for a spec without errors only, so
-	// that nothing is created for one that has to be mended first.
+	// Secrets returns the bundle that credentials are derived from. It is called once, for a spec in which the rules
+	// find no error; what plans and encoders find comes later.
 	Secrets func() (*secrets.Bundle, error)
 	// Program returns the rendezvous for an architecture (a GOARCH value) as a gzip stream.
 	Program func(architecture string) ([]byte, error)

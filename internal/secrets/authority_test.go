@@ -134,7 +134,7 @@ func TestDerivationIsForEver(t *testing.T) {
 
 func TestSameBundleSameBytes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.secrets")
-	if _, _, err := LoadOrCreate(path, bytes.NewReader(bytes.Repeat([]byte{5}, seedSize)), testNow); err != nil {
+	if _, _, err := loadOrCreate(path, bytes.NewReader(bytes.Repeat([]byte{5}, seedSize)), testNow); err != nil {
 		t.Fatal(err)
 	}
 	loaded, err := Load(path)

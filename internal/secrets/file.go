@@ -44,47 +44,38 @@ func Load(path string) (*Bundle, error) {
 	return b, nil
 }
 
-// LoadOrCreate reads the bundle of a file like Load, and creates file and bundle when there is none; created tells
-// which. The seed comes from random, the creation time from now. The file appears whole and on disk or not at all, is
-// never written over, and when two runs create it at once both get the bundle of one of them.
-func LoadOrCreate(path string, random io.Reader, now time.Time) (b *Bundle, created bool, err error) {
+// LoadOrNew reads the bundle of a file like Load, and makes one where there is none, which is in no file yet; fresh tells
+// which. The seed comes from random, the creation time from now.
+func LoadOrNew(path string, random io.Reader, now time.Time) (b *Bundle, fresh bool, err error) {
 	b, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return b, false, err
 	}
-	b, err = create(path, random, now)
-	if errors.Is(err, fs.ErrExist) {
-		b, err = Load(path)
-		return b, false, err
-	}
+	b, err = newBundle(random, now)
 	return b, err == nil, err
 }
 
-// create writes a new bundle and links it to its name when it is whole: link, unlike rename, refuses a name that
-// exists.
-func create(path string, random io.Reader, now time.Time) (*Bundle, error) {
-	b, err := newBundle(random, now)
-	if err != nil {
-		return nil, err
-	}
+// Create writes a new bundle and links it to its name when it is whole: link, unlike rename, refuses a name that
+// exists, and then the error wraps fs.ErrExist. The file appears whole and on disk or not at all.
+func (b *Bundle) Create(path string) error {
 	text, err := b.encode()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	folder := filepath.Dir(path)
 	if err := writeNew(path, text); errors.Is(err, fs.ErrExist) {
-		return nil, err
+		return err
 	} else if err != nil {
 		instead := "name a file on a file system that has permissions and hard links"
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && !errors.As(err, new(*os.LinkError)) {
 			instead = "name a file in a folder that you can write to"
 		}
-		return nil, fmt.Errorf("%s: cannot be created: %w: %s", path, err, instead)
+		return fmt.Errorf("%s: cannot be created: %w: %s", path, err, instead)
 	}
 	if err := syncFolder(folder); err != nil {
-		return nil, fmt.Errorf("%s: not safely on disk: %w", path, err)
+		return fmt.Errorf("%s: not safely on disk: %w", path, err)
 	}
-	return b, nil
+	return nil
 }
 
 // writeNamed is writeNew by way of a temporary name beside the final one, which a run that is killed leaves behind.
