@@ -16,7 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/generate"
+	"muster/internal/layout"
 	"muster/internal/outdir"
+	"muster/internal/plan"
 	"muster/internal/problem"
 	"muster/internal/rendezvous/binaries"
 	"muster/internal/secrets"
@@ -215,6 +217,9 @@ func (o *options) write(ctx context.Context) (*generate.Result, outdir.Result, e
 	if err == nil && result.SpecIn(o.out) {
 		err = o.holdsSpec()
 	}
+	if err == nil {
+		err = o.sameCluster(result)
+	}
 	if err == nil && fresh {
 		err = o.keep(bundle)
 	}
@@ -225,6 +230,35 @@ func (o *options) write(ctx context.Context) (*generate.Result, outdir.Result, e
 	defer bar.clear()
 	written, err := outdir.Write(o.out, result.Tree, outdir.Options{Context: ctx, Progress: bar.of("files")})
 	return result, written, err
+}
+
+// sameCluster refuses to put the documents of one cluster in the place of another one's: credentials and instance-ids hold
+// the name, so machines that run would take none of these for theirs.
+func (o *options) sameCluster(result *generate.Result) error {
+	was, is := clusterIn(o.out), result.Cluster.Metadata.Name.V
+	if was == "" || was == is {
+		return nil
+	}
+	return fmt.Errorf("%s holds the documents of the cluster %s, and metadata.name is %s now, which no machine that runs would belong to: write metadata: {name: %s} again; for a new cluster choose another -out, or remove %s",
+		o.out, was, is, was, o.out)
+}
+
+// clusterIn is the name of the cluster whose documents lie in a folder; empty where there are none, or none that tell.
+func clusterIn(folder string) string {
+	manifest, err := outdir.Read(folder)
+	if err != nil {
+		return ""
+	}
+	for _, entry := range manifest.Files {
+		if on, embedded := layout.OnMachine(entry.Path); !embedded || on != plan.ConfFile {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(entry.Path)))
+		if name := plan.ClusterOf(string(text)); err == nil && name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 func (o *options) holdsSpec() error {

@@ -45,7 +45,8 @@ func (Cluster) Advice() decode.Advice {
 // Metadata names the cluster.
 type Metadata struct {
 	At
-	// Name is the cluster's name: a DNS-1123 label. It is part of each machine's instance-id and never changes.
+	// Name is the cluster's name: a DNS-1123 label. It never changes: it is part of each machine's credentials and
+	// instance-id, so gen does not put documents in the place of those of another name.
 	Name Value[string] `yaml:"name" required:"true" example:"k8s"`
 }
 
