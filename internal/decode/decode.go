@@ -34,7 +34,8 @@ const MaxSize = 16 << 20
 // Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, enum:"a,b" lists the
 // values of a Value[string], example is shown where the key is missing or has a value of another type, empty:"true" marks
 // a list for which an empty one is proposed where nothing stands. A method Refused() map[string]string names keys
-// that are refused with a reason of their own. A target that has a method Advice() Advice chooses what problems of the
+// that are refused with a reason of their own, Hints() Hints tells more of the keys that there are. A target that has a
+// method Advice() Advice chooses what problems of the
 // whole file tell the user to do.
 func Into(target any, data []byte, problems *problem.List) {
 	d := &decoder{problems: problems, advice: adviceOf(target)}
@@ -52,6 +53,14 @@ type Advice struct {
 	Empty, TooLarge string
 	// Second is for a second document in the file, Alias for a value that is written as an alias.
 	Second, Alias string
+}
+
+// Hints are what is proposed for an unknown key of a structure.
+type Hints struct {
+	// Meant are the structure's keys by other words for them that people write.
+	Meant map[string]string
+	// Unfit are keys that are read, for a rule to refuse with its reason, and not proposed.
+	Unfit []string
 }
 
 func adviceOf(target any) Advice {
@@ -280,6 +289,11 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 	if r, ok := v.Interface().(interface{ Refused() map[string]string }); ok {
 		refused = r.Refused()
 	}
+	var hints Hints
+	if h, ok := v.Interface().(interface{ Hints() Hints }); ok {
+		hints = h.Hints()
+	}
+	proposed := slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(key string) bool { return slices.Contains(hints.Unfit, key) })
 	seen, meant := map[string]bool{}, map[string]At{}
 	d.pairs(n, path, func(key, value *yaml.Node) {
 		known, ok := fields[key.Value]
@@ -290,8 +304,8 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 		case reason != "":
 			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
 		default:
-			at, near := place(key, join(path, key.Value)), problem.Nearest(key.Value, slices.Sorted(maps.Keys(fields)))
-			d.problems.Errorf(at, didYouMean(near, fields, path), "unknown key")
+			at, near := place(key, join(path, key.Value)), cmp.Or(hints.Meant[key.Value], problem.Nearest(key.Value, proposed))
+			d.problems.Errorf(at, didYouMean(near, proposed, path), "unknown key")
 			meant[near] = at
 		}
 	})
@@ -321,16 +335,16 @@ func (d *decoder) read(v reflect.Value, f field, n *yaml.Node) {
 	d.oneOf(v.Addr().Interface().(*Value[string]), strings.Split(enum, ","), n, f.path)
 }
 
-// didYouMean is what to write in the place of an unknown key of the mapping at a path: the field near to it, or any of
+// didYouMean is what to write in the place of an unknown key of the mapping at a path: the key near to it, or any of
 // them.
-func didYouMean(near string, fields map[string]reflect.StructField, path string) string {
+func didYouMean(near string, keys []string, path string) string {
 	switch {
 	case near != "":
 		return fmt.Sprintf("did you mean %s?", near)
-	case len(fields) == 0: // a block without keys, which is there or not
+	case len(keys) == 0: // a block without keys, which is there or not
 		return fmt.Sprintf("leave it out and write %s: {}", path[strings.LastIndex(path, ".")+1:])
 	default:
-		return "here may stand " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+		return "here may stand " + strings.Join(keys, ", ")
 	}
 }
 

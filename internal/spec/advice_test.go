@@ -32,6 +32,21 @@ func TestAdviceAboutTypes(t *testing.T) {
 	}
 }
 
+// TestAdviceAboutKeys proposes what was meant, and no key that a rule refuses.
+func TestAdviceAboutKeys(t *testing.T) {
+	base := readBase(t)
+	for _, c := range []struct{ old, wrong, advice string }{
+		{"address: 192.168.31.128", "ip: 192.168.31.128", "did you mean address?"},
+		{"name: k8s-node1,", "hostname: k8s-node1,", "did you mean name?"},
+		{"# more", "pools: [{name: a, role: worker, count: 1}]", "did you mean maxNodes?"},
+		{"# more", "pools: [{name: a, role: worker, maxNodes: 1, frobnicate: 1}]", "here may stand architecture, commands, containerd, docker, files, images, joinUntil, kubernetes, labels, maxNodes, name, packages, platform, profile, role, system, taints, units, users"},
+	} {
+		if problems := check(strings.Replace(base, c.old, c.wrong, 1)); len(problems) != 1 || problems[0].Instead != c.advice {
+			t.Errorf("%s: got %v, want one problem with the advice %q", c.wrong, problems, c.advice)
+		}
+	}
+}
+
 // TestTypeThatARuleRefusesToo: who forgot the quotes is told so, unless the same text in quotes would be refused next.
 func TestTypeThatARuleRefusesToo(t *testing.T) {
 	base := readBase(t)

@@ -68,6 +68,9 @@ func TestShapeHidesMeaning(t *testing.T) {
 		{"# more", "images: {preload: [{path: 5, sha256: \"abcdef0000000000000000000000000000000000000000000000000000000000\"}]}", "spec.images.preload[0].path"},
 		{"# more", "pools: [{name: a, role: control-plane, maxNodes: 1}]", "spec.pools[0].role"},
 		{"# more", "pools: [{name: a, role: worker}]", "spec.pools[0].maxNodes"},
+		{"name: k8s-node1, role: worker, address: 192.168.31.128}\n    - {name: k8s-node2, role: worker,", "name: k8s-node1, role: control-plane, address: 192.168.31.128}\n    - {name: k8s-node2, role: master,", "spec.nodes[2].role"},
+		{"role: control-plane, address:", "role: control-plane, ip:", "spec.nodes[0].ip"},
+		{"name: k8s-node1, role: worker,", "hostname: k8s-node1, role: worker,", "spec.nodes[1].hostname"},
 		{"name: k8s-node1,", "name: k8s-node1, network: {frobnicate: 1},", "spec.nodes[1].network.frobnicate"},
 	} {
 		if strings.Count(base, c.old) != 1 {

@@ -375,8 +375,9 @@ func ruleSomeControlPlane(v *validator) {
 
 // Rule: an even number of control planes bears no more losses than one less (a warning).
 func ruleEvenControlPlanes(v *validator) {
+	unread := slices.ContainsFunc(v.Spec.Nodes.Items, func(n Node) bool { return !n.Role.Set }) // it may be one more
 	switch n := len(v.ControlPlanes()); {
-	case n == 0 || n%2 == 1:
+	case n == 0 || n%2 == 1 || unread:
 	case n == 2:
 		v.warnf(v.nodesPlace(), "use one or three", "with two control planes the loss of either stops etcd, and with it the cluster")
 	default:
