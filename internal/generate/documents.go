@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"path"
 	"runtime"
-	"slices"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +17,6 @@ import (
 	"muster/internal/outdir"
 	"muster/internal/plan"
 	"muster/internal/render"
-	"muster/internal/spec"
 )
 
 // documents encodes every machine and adds what people and boot media need beside the document.
@@ -28,6 +25,7 @@ func (g *generator) documents() error {
 	if err != nil {
 		return err
 	}
+	var large oversizes
 	boot := netboot.New(g.Cluster.Spec.PXE.BaseURL, encodeAs, g.problems)
 	for i, m := range g.Machines {
 		doc, err := encoded[i].doc, encoded[i].err
@@ -37,11 +35,14 @@ func (g *generator) documents() error {
 			}
 			continue
 		}
-		g.checkSize(m, doc)
+		large.check(m, len(doc.Files[0].Data))
 		g.Tree = append(g.Tree, encoded[i].files...)
 		if err := boot.Add(m, doc); err != nil {
 			return fmt.Errorf("the network boot of %s: %w", m.Config.Name, err)
 		}
+	}
+	for _, o := range large {
+		g.problems.Errorf(o.At, o.smaller(), "%s, and %s takes %d", o, o.platform, o.limit)
 	}
 	if err := g.addServedPrograms(); err != nil {
 		return fmt.Errorf("the program to be served: %w", err)
@@ -160,30 +161,4 @@ func (g *generator) seed(m plan.Machine, doc render.Document) ([][]byte, error) 
 		files = append(files, iso.File{Name: plan.MediumProgram(m.Target.Architecture.V), Mode: 0o644, Data: program.Gzip})
 	}
 	return iso.Image("cidata", files)
-}
-
-// checkSize refuses a document that the machine's platform would refuse.
-func (g *generator) checkSize(m plan.Machine, doc render.Document) {
-	platform, size := m.Target.Platform, len(doc.Files[0].Data)
-	if m.Config.UserDataLimit > 0 && size > m.Config.UserDataLimit {
-		g.problems.Errorf(platform.At.Or(m.Config.At), smaller(m),
-			"the document of %s has %d bytes, and %s takes %d", m.Config.Name, size, platform.V, m.Config.UserDataLimit)
-	}
-}
-
-// smaller tells what can be left out of a document, and what can be done where that is nothing or too little.
-func smaller(m plan.Machine) string {
-	var ways []string
-	if len(m.Config.Programs) > 0 {
-		ways = append(ways, "let it fetch the rendezvous (rendezvous: {delivery: url})")
-	}
-	if slices.ContainsFunc(m.Target.Files.Items, func(f spec.File) bool { return !strings.Contains(f.Source.V, "://") }) {
-		ways = append(ways, "move large files to a URL (files[].source with sha256)")
-	}
-	fetching := map[string]string{render.CloudInit: "#include", render.Ignition: "ignition.config.replace"}[m.Profile.Format.V]
-	elsewhere := "write platform: none, and give " + m.Target.Platform.V + " user data that fetches the document from a URL which nobody else can read (" + fetching + ")"
-	if len(ways) == 0 {
-		return "nothing in it can be left out: " + elsewhere
-	}
-	return strings.Join(ways, ", and ") + "; or " + elsewhere
 }

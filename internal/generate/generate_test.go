@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,7 @@ func TestPlatformsTakeDocuments(t *testing.T) {
 		"openstack":                {"ec2", "openstack", message, ""},
 		"ec2, Ignition":            {"debian12", "flatcar", "", "nothing in it can be left out: " + elsewhere + "(ignition.config.replace)"},
 		"ec2, with a file":         {"nodes:", files, "", "move large files to a URL (files[].source with sha256); or " + elsewhere + "(#include)"},
-		"ec2, with the rendezvous": {delivery, "{delivery: embed}", "", "let it fetch the rendezvous (rendezvous: {delivery: url}); or " + elsewhere + "(#include)"},
+		"ec2, with the rendezvous": {delivery, "{delivery: embed}", "", "let control planes fetch the rendezvous (rendezvous: {delivery: url}); or " + elsewhere + "(#include)"},
 	} {
 		result, problems := run(t, strings.Replace(small, c.old, c.new, 1))
 		problems = slices.DeleteFunc(problems, func(p problem.Problem) bool { return p.Severity != problem.Error })
@@ -107,6 +108,29 @@ func TestPlatformsTakeDocuments(t *testing.T) {
 			if data := result.Tree[i].Bytes(); !strings.HasPrefix(string(data), c.begins) {
 				t.Errorf("%s: user-data begins with %q", name, data[:60])
 			}
+		}
+	}
+}
+
+// TestTooLargeForOnePlatform: documents that are too large at one platform's line are one problem, which names some of them.
+func TestTooLargeForOnePlatform(t *testing.T) {
+	more := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "{name: cp%d, role: control-plane, address: 10.0.0.%d}, ", i+2, i+2)
+		}
+		return b.String()
+	}
+	for n, want := range map[int]string{
+		0: "the document of cp1 has ",
+		2: "the documents of cp1, cp2 and cp3 have up to ",
+		6: "the documents of cp1, cp2, cp3, cp4, cp5 and 2 more have up to ",
+	} {
+		text := strings.NewReplacer(delivery, "{delivery: embed}", "nodes: [{name: cp1, role: control-plane, address: 10.0.0.1}", "nodes: [{name: cp1, role: control-plane, address: 10.0.0.1}, "+more(n)).Replace(small)
+		_, problems := run(t, text)
+		problems = slices.DeleteFunc(problems, func(p problem.Problem) bool { return p.Severity != problem.Error })
+		if len(problems) != 1 || !strings.HasPrefix(problems[0].Message, want) {
+			t.Errorf("problems are %v, want one that begins with %q", problems, want)
 		}
 	}
 }
