@@ -141,6 +141,9 @@ func badCharacter(data []byte) (at At, what, instead string) {
 	return At{}, "", ""
 }
 
+// tabIndent is a tab in the indentation of a line, or behind the dash of an item.
+var tabIndent = regexp.MustCompile(`^[ -]*\t`)
+
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // syntaxProblem turns yaml.v3's error into a problem.
@@ -152,10 +155,11 @@ func syntaxProblem(err error, data []byte) problem.Problem {
 	}
 	shown := bytes.TrimPrefix(lines[line-1], []byte(byteOrderMark))
 	indent := len(shown) - len(bytes.TrimLeft(shown, " \t"))
-	return problem.Problem{
-		At: At{Line: line, Column: 1 + indent}, Message: "this is not YAML: " + text,
-		Instead: "look at this line and the one before it: indentation, a missing colon, an unclosed quote",
+	instead := "look at this line and the one before it: indentation, a missing colon, an unclosed quote"
+	if tabIndent.Match(shown) {
+		instead = "indent with spaces: a tab is no indentation in YAML"
 	}
+	return problem.Problem{At: At{Line: line, Column: 1 + indent}, Message: "this is not YAML: " + text, Instead: instead}
 }
 
 // yamlError splits yaml.v3's message from the line in front of it, which it leaves out for the first one.

@@ -73,6 +73,7 @@ func read(text string) (file, []string) {
 const (
 	emptyFile = "1:1 : the file is empty; write keys and values"
 	notYAML   = "; look at this line and the one before it: indentation, a missing colon, an unclosed quote"
+	noTab     = "; indent with spaces: a tab is no indentation in YAML"
 	noAlias   = "; write the value out"
 	saveAsUTF = "; save the file as UTF-8 text; a binary value belongs into a file of its own"
 	lineFeed  = "; end each line with a line feed (LF)"
@@ -116,7 +117,8 @@ var wrong = []struct {
 	{"unclosed bracket", "name: a\nwords: [a,\n", []string{"2:1 : this is not YAML: did not find expected node content" + notYAML}},
 	{"unclosed quote", "name: a\ntitle: 'x\nport: 1\n", []string{"2:1 : this is not YAML: found unexpected end of stream" + notYAML}},
 	{"two colons", "name: a: b\n", []string{"1:1 : this is not YAML: mapping values are not allowed in this context" + notYAML}},
-	{"tab as indentation", "name: a\ninner:\n\tsize: 1\n", []string{"3:2 : this is not YAML: found character that cannot start any token" + notYAML}},
+	{"tab as indentation", "name: a\ninner:\n\tsize: 1\n", []string{"3:2 : this is not YAML: found character that cannot start any token" + noTab}},
+	{"tab behind a dash", "name: a\nwords:\n  -\t\tb: c\n", []string{"3:3 : this is not YAML: found character that cannot start any token" + noTab}},
 	{"wrong indentation", "name: a\ninner:\n    size: 1\n  port: 1\n", []string{"4:3 : this is not YAML: did not find expected key" + notYAML}},
 	{"wrong indentation far down", "name: a\nlabels:\n    a: b\n    c: d\n    e: f\n   g: h\nport: 1\n", []string{"6:4 : this is not YAML: did not find expected key" + notYAML}},
 	{"missing colon", "name: a\nport 6443\nmode: ipvs\n", []string{"2:1 : this is not YAML: could not find expected ':'" + notYAML}},
