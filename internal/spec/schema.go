@@ -97,7 +97,7 @@ type Machine struct {
 	Network Network `yaml:"network" example:"{interface: ens33, netmask: 255.255.255.0, gateway: 192.168.31.2}"`
 	// System is what is set up in the operating system.
 	System System `yaml:"system" example:"{selinux: disabled}"`
-	// Users are people who may log in, merged by name.
+	// Users are people who may log in, merged by name; the default user that the image brings stays beside them.
 	Users List[User] `yaml:"users" example:"[{name: admin, sudo: \"ALL=(ALL) NOPASSWD:ALL\"}]"`
 	// Packages says where software comes from.
 	Packages Packages `yaml:"packages" example:"{extra: [tcpdump]}"`
@@ -522,7 +522,7 @@ type HTTPProxy struct {
 	No List[Value[string]] `yaml:"no" example:"[.example.com]"`
 }
 
-// User is someone who may log in.
+// User is someone who may log in. Their shell is /bin/bash.
 type User struct {
 	At
 	// Name is the login name.
@@ -583,7 +583,7 @@ type File struct {
 	At
 	// Path is where the file lies on the machine.
 	Path Value[string] `yaml:"path" required:"true" example:"/etc/motd"`
-	// Mode is the file's mode in octal, quoted.
+	// Mode is the file's mode in octal, quoted; "0644" by default.
 	Mode Value[string] `yaml:"mode" example:"\"0644\""`
 	// Owner is the file's USER or USER:GROUP: root, which is each that is not said, the machine's users and their
 	// groups, and the groups that every image has.

@@ -335,7 +335,7 @@ func rulePodSubnetSize(v *validator) {
 	if nodes > room {
 		need := nodeMaskSize - bits.Len(uint(nodes-1))
 		v.errorf(subnet.At, fmt.Sprintf("write a network of at least a /%d, or set controllerManager.extraArgs node-cidr-mask-size", need),
-			"%s has room for %d nodes at a /%d each, the spec may have %d", prefix, room, nodeMaskSize, nodes)
+			"at a /%d for each node %s has room for %d, and the spec may have %d", nodeMaskSize, prefix, room, nodes)
 	}
 }
 
