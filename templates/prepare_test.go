@@ -33,6 +33,19 @@ func TestModules(t *testing.T) {
 	}
 }
 
+// Without ipvs too: a setting of connection tracking needs the module, and in an old kernel one of TCP needs the old one.
+func TestModulesOfConnectionTracking(t *testing.T) {
+	t.Parallel()
+	for _, has := range []string{"nf_conntrack", "nf_conntrack\nnf_conntrack_ipv4"} {
+		m := newMachine(t, []string{"prepare/modules"}, "MODULES=(overlay nf-conntrack)\n")
+		m.outside("modules", "overlay\n"+has+"\n")
+		out, err := m.run(nil, "/bin/bash", "-c", "timeout 60 /bin/bash "+runner+" prepare && ls /sys/module")
+		if want := has[strings.LastIndex(has, "\n")+1:]; err != nil || !strings.Contains("\n"+out, "\n"+want+"\n") {
+			t.Errorf("%s was not loaded: %v\n%s", want, err, out)
+		}
+	}
+}
+
 func TestSysctl(t *testing.T) {
 	t.Parallel()
 	// Only settings of the machine's own network namespace: real ones of the kernel.

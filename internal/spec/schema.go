@@ -492,7 +492,8 @@ type System struct {
 	// Swap is what happens to swap: it is switched off, now and after reboots, or kept (kubeadm and the kubelet are
 	// then told to bear it).
 	Swap Value[string] `yaml:"swap" enum:"disabled,keep" example:"disabled"`
-	// Sysctl are further kernel settings.
+	// Sysctl are further kernel settings. The module that settings of connection tracking (net.netfilter) or ipvs
+	// (net.ipv4.vs) need is loaded before; any other has to stand in modules.
 	Sysctl Map[Value[string]] `yaml:"sysctl" example:"{vm.max_map_count: \"262144\"}"`
 	// Modules are further kernel modules, loaded at every boot.
 	Modules List[Value[string]] `yaml:"modules" example:"[nvme_tcp]"`

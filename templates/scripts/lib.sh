@@ -193,7 +193,7 @@ in_container() { systemd-detect-virt --container --quiet; }
 load_modules() {
   local module rc=0
   if in_container; then return; fi
-  for module in "${MODULES[@]}"; do module_loaded "$module" || modprobe -- "$module" || rc=1; done
+  for module in "${MODULES[@]/%nf?conntrack/$(conntrack_module)}"; do module_loaded "$module" || modprobe -- "$module" || rc=1; done
   if [[ $IPVS == true ]]; then /bin/bash "$IPVS_SCRIPT" || rc=1; fi
   return $rc
 }
@@ -205,7 +205,8 @@ module_loaded() {
     grep -q "/$name\.ko" <(tr - _ 2>/dev/null <"/lib/modules/$(uname -r)/modules.builtin")
 }
 
-# conntrack_module: the kernel's version does not tell which one it has (RHEL's 4.18 lost the old one).
+# conntrack_module: an old kernel has nf_conntrack too, but makes the settings of TCP only with nf_conntrack_ipv4, which
+# brings it. The kernel's version does not tell which one it has (RHEL's 4.18 lost the old one).
 conntrack_module() { if modinfo nf_conntrack_ipv4 &>/dev/null; then echo nf_conntrack_ipv4; else echo nf_conntrack; fi; }
 
 # sysctl_each CHECK|SET: every setting of $SYSCTL_FILE, read or written under /proc/sys. As with sysctl(8), the first
