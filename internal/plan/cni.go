@@ -137,8 +137,8 @@ func (m *machine) flannelDaemonSet() object {
 		return object{"name": name, "valueFrom": object{"fieldRef": object{"fieldPath": path}}}
 	}
 	args := []any{"--ip-masq", "--kube-subnet-mgr"}
-	if m.Node != nil && m.Network.Interface.Set && len(m.names.controlPlanes) > 0 && !m.interfacesDiffer() {
-		args = append(args, "--iface="+m.Network.Interface.V)
+	if name := linkName(m.Target); name != "" && !m.interfacesDiffer() {
+		args = append(args, "--iface="+name)
 	}
 	pod := object{
 		"affinity": object{"nodeAffinity": object{"requiredDuringSchedulingIgnoredDuringExecution": object{"nodeSelectorTerms": []any{

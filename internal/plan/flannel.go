@@ -41,7 +41,7 @@ func flannelMinor(version string) int {
 // same on all machines, and can name an interface only where all agree.
 func (m *machine) interfacesDiffer() bool {
 	for _, t := range m.targets {
-		if t.Network.Interface.V != m.Network.Interface.V || t.Pool != nil {
+		if linkName(t) != linkName(m.Target) {
 			return true
 		}
 	}

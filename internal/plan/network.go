@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 
@@ -15,7 +16,7 @@ func (m *machine) planNetwork() {
 	if !n.Known() || m.Node == nil {
 		return
 	}
-	link := node.Link{Name: n.Interface.V, MTU: n.MTU.V, At: n.At}
+	link := node.Link{Name: linkName(m.Target), MTU: n.MTU.V, At: n.At}
 	if prefix, static := m.StaticAddress(); static {
 		link.Addresses = append(link.Addresses, prefix)
 		link.Gateway = address(n.Gateway.V)
@@ -26,13 +27,18 @@ func (m *machine) planNetwork() {
 	link.Nameservers = addresses(n.Nameservers)
 	link.Search = decode.Strings(n.Search)
 	link.Routes = m.routes(n.Routes)
-	if link.Name == "" {
-		// The interface is found by its MAC; cloud-init's older renderers still want a name to give it.
-		link.Name = "lan0"
-	}
 	network := &node.Network{Bonds: m.bonds(n), VLANs: m.vlans(n)}
 	m.placeLink(network, link)
 	m.config.Network = network
+}
+
+// linkName is the name of the interface that has a machine's own address, and "" where nothing is said of it. One that
+// is found by its MAC is given a name, since cloud-init's older renderers want one.
+func linkName(t spec.Target) string {
+	if t.Node == nil || !t.Network.Known() {
+		return ""
+	}
+	return cmp.Or(t.Network.Interface.V, "lan0")
 }
 
 // placeLink gives the machine's own address to the interface that carries it: a bond or VLAN of that name if there is
