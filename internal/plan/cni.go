@@ -20,7 +20,7 @@ func (m *machine) planCNI() {
 			if err != nil {
 				m.problems.Errorf(f.At, "", "flannel's manifest cannot be written: %v", err)
 			}
-			files = append(files, m.addManifest("flannel.yaml", text, "", f.At))
+			files = append(files, m.addManifest(node.File{Path: "flannel.yaml", Mode: 0o644, Contents: text, At: f.At}))
 		}
 		for i, v := range m.Cluster.Spec.CNI.Manifests.Items {
 			text, err := m.ReadFile(v.V)
@@ -28,7 +28,9 @@ func (m *machine) planCNI() {
 				m.problems.Errorf(v.At, "name a file beside the spec", "the manifest cannot be read: %v", err)
 				continue
 			}
-			files = append(files, m.addManifest(fmt.Sprintf("%02d-%s", i, path.Base(v.V)), text, v.V, v.At))
+			name := fmt.Sprintf("%02d-%s", i, path.Base(v.V))
+			// It may hold Secrets, and only root applies it.
+			files = append(files, m.addManifest(node.File{Path: name, Mode: 0o600, Contents: text, Source: v.V, At: v.At}))
 		}
 	}
 	m.conf.setList("MANIFESTS", files)
@@ -44,11 +46,11 @@ func (m *machine) planCNI() {
 	m.conf.set("NGINX_IMAGE", image)
 }
 
-// addManifest adds a manifest; source names the file beside the spec that it was read from.
-func (m *machine) addManifest(name string, text []byte, source string, at problem.At) string {
-	file := path.Join(manifests, name)
-	m.addFile(node.File{Path: file, Mode: 0o644, Contents: text, Source: source, At: at})
-	return file
+// addManifest adds a manifest, whose path is its name, and returns where it lies on the machine.
+func (m *machine) addManifest(f node.File) string {
+	f.Path = path.Join(manifests, f.Path)
+	m.addFile(f)
+	return f.Path
 }
 
 // checkCNIBin refuses machines that look for CNI plugins in different folders: flannel's DaemonSet, which is the same

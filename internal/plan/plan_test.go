@@ -101,6 +101,20 @@ func TestOwnersOfFiles(t *testing.T) {
 	}
 }
 
+// TestModesOfUsersText: what may hold users' passwords is for root alone.
+func TestModesOfUsersText(t *testing.T) {
+	machines, problems := planned(t, small+"  cni: {manifests: [./calico.yaml]}\n  containerd: {config: {plugins: {io.containerd.grpc.v1.cri: {registry: {configs: {r.example.com: {auth: {password: x}}}}}}}}\n")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for _, path := range []string{"/etc/containerd/config.toml", manifests + "/00-calico.yaml"} {
+		i := slices.IndexFunc(machines[0].Config.Files, func(f node.File) bool { return f.Path == path })
+		if i < 0 || machines[0].Config.Files[i].Mode != 0o600 {
+			t.Errorf("%s is not there with mode 0600", path)
+		}
+	}
+}
+
 func TestWrongDigestOfAFileBesideTheSpec(t *testing.T) {
 	_, problems := planned(t, small+"      files:\n        - path: /opt/x\n          source: ./x\n          sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"\n")
 	if len(problems) != 1 || problems[0].Path != "spec.nodes[0].files[0].sha256" || problems[0].Line != 13 || !strings.Contains(problems[0].Instead, "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7") {

@@ -9,6 +9,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"muster/internal/decode"
+	"muster/internal/node"
 	"muster/internal/problem"
 	"muster/internal/yamltext"
 )
@@ -92,7 +93,8 @@ func (m *machine) planContainerd() {
 		m.problems.Errorf(m.Containerd.Config.At, "write what TOML can hold: no nulls in lists, one type in a list", "config.toml cannot be written: %v", err)
 		return
 	}
-	m.addText("/etc/containerd/config.toml", string(text), m.Containerd.At)
+	// The spec's patch may hold passwords of registries, and only root reads it.
+	m.addFile(node.File{Path: "/etc/containerd/config.toml", Mode: 0o600, Contents: text, At: m.Containerd.At})
 	if mirrors := decode.Strings(m.Containerd.RegistryMirrors); len(mirrors) > 0 {
 		m.addRegistryHosts("docker.io", "https://registry-1.docker.io", mirrors, false, m.Containerd.RegistryMirrors.At)
 	}
