@@ -265,6 +265,39 @@ func TestFirstUnitIsEnabledLast(t *testing.T) {
 	}
 }
 
+// TestMaskKeepsFileOfTheImage: a file or a link of the image's in the place of the mask ends no first boot, nor one that was
+// cut and begins again.
+func TestMaskKeepsFileOfTheImage(t *testing.T) {
+	cfg := small()
+	const folder, unit = "etc/systemd/system/", "[Service]\nExecStart=/bin/true\n"
+	for _, name := range []string{"file.service", "link.service", "nowhere.service", "masked.service", "none.service"} {
+		cfg.Units = append(cfg.Units, node.Unit{Name: name, Mask: true})
+	}
+	root := t.TempDir()
+	consumer.CloudInitApply(t, data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData), root)
+	write(t, root, folder+"file.service", unit)
+	write(t, root, "usr/lib/systemd/system/other.service", unit)
+	check(t, os.Symlink("/usr/lib/systemd/system/other.service", filepath.Join(root, folder, "link.service")))
+	check(t, os.Symlink("/gone", filepath.Join(root, folder, "nowhere.service")))
+	check(t, os.Symlink("/dev/null", filepath.Join(root, folder, "masked.service")))
+	for range 2 {
+		inRoot(t, root, "sh", "/"+runScript)
+		if _, err := os.Lstat(filepath.Join(root, wants)); err != nil {
+			t.Fatalf("the first unit is not enabled: %v", err)
+		}
+	}
+	for _, u := range cfg.Units {
+		if to, err := os.Readlink(filepath.Join(root, folder, u.Name)); u.Mask && to != "/dev/null" {
+			t.Errorf("%s is not masked: it leads to %q (%v)", u.Name, to, err)
+		}
+	}
+	kept, err := filepath.Glob(filepath.Join(root, folder, "*.muster-off"))
+	check(t, err)
+	if text, err := os.ReadFile(filepath.Join(root, folder, "file.service.muster-off")); string(text) != unit || len(kept) != 3 {
+		t.Errorf("the image's file became %q (%v); kept are %v", text, err, kept)
+	}
+}
+
 func write(t *testing.T, root, path, contents string) {
 	t.Helper()
 	path = filepath.Join(root, path)

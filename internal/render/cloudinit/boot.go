@@ -73,6 +73,15 @@ const stopScript = `set -e; for unit; do ! systemctl -q is-active "$unit" || sys
 // disableScript disables those of its arguments that are enabled, for the same reason.
 const disableScript = `set -e; for unit; do ! systemctl -q is-enabled "$unit" 2>/dev/null || systemctl disable "$unit"; done`
 
+// maskScript masks its arguments. systemctl refuses where a unit's own file lies in the way, or a link to another unit;
+// that is kept under another name.
+const maskScript = `set -e
+for unit; do
+  file=/etc/systemd/system/$unit
+  [ ! -e "$file" -a ! -L "$file" ] || [ "$(readlink "$file")" = /dev/null ] || mv -fT "$file" "$file.muster-off"
+done
+systemctl mask "$@"`
+
 // shell returns a command that runs a script with arguments; name is what the shell calls itself in its messages.
 func shell(script, name string, args ...string) command {
 	return append(command{"sh", "-c", text(script), text(name)}, texts(args)...)
@@ -138,7 +147,7 @@ func startCommands(cfg node.Config, files []diskFile) []command {
 		all = append(all, shell(stopScript, "stop", stop...))
 	}
 	if len(masked) > 0 {
-		all = append(all, append(command{"systemctl", "mask"}, texts(masked)...))
+		all = append(all, shell(maskScript, "mask", masked...))
 	}
 	on = append(on, cfg.Start)
 	return append(all,
@@ -192,7 +201,7 @@ func readBoot(bootCmd, runCmd []command) (boot, error) {
 	}{
 		{shell(disableScript, "disable"), &b.off},
 		{shell(stopScript, "stop"), &stopped},
-		{command{"systemctl", "mask"}, &b.masked},
+		{shell(maskScript, "mask"), &b.masked},
 		{command{"systemctl", "enable"}, &b.on},
 		{command{"systemctl", "start", "--no-block"}, &started},
 	}
