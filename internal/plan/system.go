@@ -2,11 +2,13 @@ package plan
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"muster/internal/decode"
 	"muster/internal/node"
+	"muster/internal/spec"
 )
 
 // planSystem notes what the scripts set up in the operating system (S3, S4, S6) and writes what files alone set up.
@@ -79,11 +81,12 @@ func (m *machine) planProxy() {
 		m.conf.set("NO_PROXY", "")
 		return
 	}
-	without := m.withoutProxy()
+	without := m.withoutProxy(m.nodeHosts())
 	m.conf.set("NO_PROXY", strings.Join(append(without, m.unlisted(without)...), ","))
+	runtime := strings.Join(m.withoutProxy(m.registriesOnNodes()), ",")
 	var b strings.Builder
 	b.WriteString("[Service]\n")
-	for _, e := range []struct{ name, value string }{{"HTTP_PROXY", p.HTTP.V}, {"HTTPS_PROXY", p.HTTPS.V}, {"NO_PROXY", strings.Join(without, ",")}} {
+	for _, e := range []struct{ name, value string }{{"HTTP_PROXY", p.HTTP.V}, {"HTTPS_PROXY", p.HTTPS.V}, {"NO_PROXY", runtime}} {
 		if e.value != "" {
 			fmt.Fprintf(&b, "Environment=%s\n", unitQuote(e.name+"="+e.value))
 		}
@@ -94,23 +97,77 @@ func (m *machine) planProxy() {
 	})
 }
 
-// withoutProxy is what must be reached directly: the machine itself, the cluster's own names and networks, and what the
-// user adds.
-func (m *machine) withoutProxy() []string {
+// withoutProxy is what must be reached directly: the machine itself, the cluster's own names and networks, nodes, and
+// what the user adds.
+func (m *machine) withoutProxy(nodes []string) []string {
 	k := m.Cluster.Spec.Kubernetes
 	out := []string{"localhost", "127.0.0.1", m.names.endpointHost, ".svc", "." + k.Networking.DNSDomain.V, k.Networking.PodSubnet.V, k.Networking.ServiceSubnet.V}
+	return slices.Concat(out, nodes, decode.Strings(m.System.Proxy.No))
+}
+
+// nodeHosts are the names and addresses of the nodes that the machine knows.
+func (m *machine) nodeHosts() []string {
+	var out []string
 	for _, n := range m.knownNodes() {
 		out = append(out, n.Name.V)
 		if n.Address.Set {
 			out = append(out, n.Address.V)
 		}
 	}
-	return append(out, decode.Strings(m.System.Proxy.No)...)
+	return out
+}
+
+// registriesOnNodes are the nodes, as the spec's registries name them, that the runtime pulls images from. It reaches no
+// others, and systemd 219 (CentOS 7) cuts a line of its drop-in after 2048 characters, which those of a hundred nodes
+// would pass.
+func (m *machine) registriesOnNodes() []string {
+	var out []string
+	for _, r := range m.registries() {
+		network, err := netip.ParsePrefix(r) // Docker's insecureRegistries may be one
+		on := func(n *spec.Node) bool {
+			if err == nil {
+				return n.Address.Set && network.Contains(address(n.Address.V))
+			}
+			return r == n.Name.V || r == n.Address.V || slices.Contains(decode.Strings(n.Aliases), r)
+		}
+		if r != "" && !slices.Contains(out, r) && slices.ContainsFunc(m.names.nodes, on) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// registries are the hosts, or networks, of all registries that the spec names.
+func (m *machine) registries() []string {
+	var out []string
+	for _, r := range []spec.Registries{m.Docker.Registries, m.Containerd.Registries} {
+		for _, mirror := range decode.Strings(r.RegistryMirrors) {
+			_, rest, _ := strings.Cut(mirror, "://")
+			out = append(out, registryHost(rest))
+		}
+		for _, insecure := range decode.Strings(r.InsecureRegistries) {
+			if _, err := netip.ParsePrefix(insecure); err != nil {
+				insecure = registryHost(insecure)
+			}
+			out = append(out, insecure)
+		}
+	}
+	s := m.Cluster.Spec
+	for _, image := range []string{s.Kubernetes.ImageRepository.V, s.CNI.Flannel.Image.V, s.CNI.Flannel.CNIPluginImage.V, s.Check.Nginx.Image.V} {
+		out = append(out, registryHost(image))
+	}
+	return out
+}
+
+// registryHost is the host of HOST[:PORT][/PATH].
+func registryHost(text string) string {
+	host, _, _ := strings.Cut(text, "/")
+	host, _, _ = strings.Cut(host, ":")
+	return host
 }
 
 // unlisted are the kubelets that list leaves out: kubeadm also passes the proxy to the API server, which reaches every
-// kubelet by address, so on control planes NO_PROXY also lists these. The runtime needs none of them, and systemd 219
-// (CentOS 7) takes no line of more than 2048 characters.
+// kubelet by address, so on control planes NO_PROXY also lists these.
 func (m *machine) unlisted(list []string) []string {
 	if !m.IsControlPlane() {
 		return nil

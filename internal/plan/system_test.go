@@ -39,3 +39,38 @@ func TestControlPlanesReachAllKubelets(t *testing.T) {
 		}
 	}
 }
+
+// TestRuntimeReachesRegistriesOnNodes: the runtime goes to a node without proxy where the spec names a registry on it,
+// and no line of a drop-in is longer than systemd 219 takes, with however many nodes.
+func TestRuntimeReachesRegistriesOnNodes(t *testing.T) {
+	const proxy = "  system: {proxy: {http: \"http://proxy.example.com:3128\", no: [.example.com]}}\n"
+	nodes := ""
+	for i := range MaxHosts - 1 {
+		nodes += fmt.Sprintf("    - {name: a-name-of-usual-length-%d.example.com, role: worker, address: 10.0.1.%d, aliases: [w%d]}\n", i, i, i)
+	}
+	const docker = "      profile: centos7-docker\n      docker: {registryMirrors: [\"http://10.0.0.1:5000\"], insecureRegistries: [10.0.1.0/24, 10.9.0.0/16, w3, \"else.example.com:5000\"]}\n"
+	const containerd = "      containerd: {registryMirrors: [\"https://w2/v2/\", \"https://mirror.example.com\"], insecureRegistries: [\"10.0.1.4:5000\"]}\n"
+	const images = "  kubernetes: {imageRepository: \"cp1:5000/k8s\", version: v1.23.17}\n  check: {nginx: {image: \"w7:5000/nginx:1\"}}\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"no registry": {small + nodes, ""},
+		"docker":      {small + docker + nodes, ",10.0.0.1,10.0.1.0/24,w3"},
+		"containerd":  {small + containerd + nodes, ",w2,10.0.1.4"},
+		"images":      {small + nodes + images, ",cp1,w7"},
+	} {
+		machines, _ := planned(t, c.text+proxy)
+		for _, u := range machines[0].Config.Units {
+			for _, d := range u.DropIns {
+				for line := range strings.Lines(d.Contents) {
+					if len(line) > 2048 {
+						t.Errorf("%s: a line of %s has %d characters", name, d.Name, len(line))
+					}
+				}
+				_, got, is := strings.Cut(d.Contents, "NO_PROXY=")
+				want := "localhost,127.0.0.1,api.k8s.muster,.svc,.cluster.local,10.244.0.0/16,10.96.0.0/12" + c.want + ",.example.com\"\n"
+				if is && got != want {
+					t.Errorf("%s: the runtime goes without proxy to\n%s, want\n%s", name, got, want)
+				}
+			}
+		}
+	}
+}

@@ -519,7 +519,9 @@ type HTTPProxy struct {
 	HTTP Value[string] `yaml:"http" example:"http://proxy.example.com:3128"`
 	// HTTPS is the proxy's URL for https addresses.
 	HTTPS Value[string] `yaml:"https" example:"http://proxy.example.com:3128"`
-	// No are names, addresses and networks reached without it; the cluster's own are always added.
+	// No are names, addresses and networks reached without it; the cluster's own are always added. For the container
+	// runtime those of a node are added only where the spec names a registry on it: write any other registry on a node
+	// here.
 	No List[Value[string]] `yaml:"no" example:"[.example.com]"`
 }
 
