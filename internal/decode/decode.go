@@ -212,6 +212,14 @@ type field struct {
 // example is what may stand for the field, with its key.
 func (f field) example() string { return "write for example " + f.key + ": " + f.Tag.Get("example") }
 
+// choice lists what the field may be where that is more than one word.
+func (f field) choice() string {
+	if enum := f.Tag.Get("enum"); strings.Contains(enum, ",") {
+		return "; it may be " + strings.ReplaceAll(enum, ",", ", ")
+	}
+	return ""
+}
+
 // orNothing adds to an advice that the key may as well go, where it may.
 func (f field) orNothing(advice string) string {
 	if f.Tag.Get("required") != "" {
@@ -321,7 +329,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 			setAt(v.FieldByIndex(fields[name].Index), at)
 		case fields[name].Tag.Get("required") != "":
 			f := field{fields[name], name, join(path, name)}
-			d.problems.Errorf(place(n, f.path), f.example(), "is missing")
+			d.problems.Errorf(place(n, f.path), f.example()+f.choice(), "is missing")
 		}
 	}
 }

@@ -458,7 +458,7 @@ type Bond struct {
 	// Interfaces are the joined interfaces' names.
 	Interfaces List[Value[string]] `yaml:"interfaces" required:"true" example:"[ens33, ens34]"`
 	// Parameters are the bond's settings.
-	Parameters BondParameters `yaml:"parameters" example:"{mode: active-backup}"`
+	Parameters BondParameters `yaml:"parameters" required:"true" example:"{mode: active-backup}"`
 	// Addresses are the interface's addresses, with prefix length.
 	Addresses List[Value[string]] `yaml:"addresses" example:"[10.10.0.5/24]"`
 	// Routes are static routes through this interface.
@@ -471,7 +471,7 @@ type Bond struct {
 type BondParameters struct {
 	At
 	// Mode is the kernel's bonding mode.
-	Mode Value[string] `yaml:"mode" enum:"balance-rr,active-backup,balance-xor,broadcast,802.3ad,balance-tlb,balance-alb" example:"active-backup"`
+	Mode Value[string] `yaml:"mode" required:"true" enum:"balance-rr,active-backup,balance-xor,broadcast,802.3ad,balance-tlb,balance-alb" example:"active-backup"`
 	// MIIMonitorInterval is the link check interval in milliseconds.
 	MIIMonitorInterval Value[int] `yaml:"mii-monitor-interval" example:"100"`
 	// LACPRate is how often LACP packets are asked for.
