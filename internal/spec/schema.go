@@ -402,7 +402,8 @@ type Network struct {
 	At
 	// Interface is the network interface's name as the machine has it: often enp1s0 under libvirt, ens18 under Proxmox,
 	// ens192 under VMware. Where you do not know it, leave it out and give each node its mac, which finds the
-	// interface: that is then renamed lan0, and a VLAN on it has link: lan0.
+	// interface: that is then renamed lan0, and a VLAN on it has link: lan0. It may also be the name of one of vlans or
+	// bonds, which then gets the node's address and gateway, and all else that stands here.
 	Interface Value[string] `yaml:"interface" example:"ens33"`
 	// Netmask is the node network's mask in dotted form.
 	Netmask Value[string] `yaml:"netmask" example:"255.255.255.0"`

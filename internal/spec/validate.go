@@ -49,7 +49,7 @@ var (
 	scopeRules = slices.Concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules,
 		runtimeScopeRules, packageScopeRules, imageScopeRules)
 	// targetRules look at all that holds for one node or pool together.
-	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules,
+	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, networkTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules,
 		runtimeTargetRules, packageTargetRules)
 	// clusterRules look at the whole.
 	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules,

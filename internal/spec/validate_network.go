@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 
 	"muster/internal/problem"
 )
@@ -15,6 +16,7 @@ var (
 	networkScopeRules = []func(*validator, Scope){ruleInterfaceName, ruleNetmask, ruleMaskTwice, rulePrefixLength, ruleGatewaySyntax,
 		ruleNameserver, ruleSearchDomain, ruleMTU, ruleFurtherAddress, ruleRouteTo, ruleRouteVia, ruleRouteMetric, ruleVLANID, ruleVLANLink, ruleBondMembers,
 		ruleBondMonitor, ruleLinkName, ruleNameserverCount}
+	networkTargetRules  = []func(*validator, Target){ruleInterfaceInBond, ruleInterfaceDefined, ruleVLANLinkDefined}
 	networkClusterRules = []func(*validator){rulePodSubnet, ruleServiceSubnetSize, ruleServiceSubnet, rulePodSubnetSize, ruleNetworksApart, ruleDNSDomain}
 )
 
@@ -42,6 +44,86 @@ func ruleInterfaceName(v *validator, s Scope) {
 			v.errorf(name.At, "write the name that ip link shows, such as ens33", "%s", what)
 		}
 	}
+}
+
+// Rule: an interface that a bond joins has no address: network.interface is then the bond.
+func ruleInterfaceInBond(v *validator, t Target) {
+	name := t.Network.Interface
+	if t.Node == nil || !name.Set {
+		return
+	}
+	for _, bond := range t.Network.Bonds.Entries {
+		joins := func(member Value[string]) bool { return member.V == name.V }
+		if !slices.ContainsFunc(bond.Value.Interfaces.Items, joins) {
+			continue
+		}
+		at := name.At
+		if block := parentPath(parentPath(bond.Path)); scopeRank(block) > scopeRank(at.Path) { // other machines keep the wider one
+			at = At{Path: block + ".interface"}
+		}
+		v.errorf(at, "write interface: "+bond.Key, "the bond %s joins %s and has the node's address in its place", bond.Key, name.V)
+	}
+}
+
+// scopeRank orders the paths of settings by how narrow their scope is: the cluster, a role, a node or pool.
+func scopeRank(path string) int {
+	switch {
+	case strings.HasPrefix(path, "spec.nodes["), strings.HasPrefix(path, "spec.pools["):
+		return 2
+	case strings.HasPrefix(path, "spec.controlPlane."), strings.HasPrefix(path, "spec.worker."):
+		return 1
+	default:
+		return 0
+	}
+}
+
+// Rule: an interface that is called like a bond or a VLAN is one of bonds or vlans: it would be taken for a card.
+func ruleInterfaceDefined(v *validator, t Target) { v.checkDefined(t, t.Network.Interface) }
+
+// Rule: the interface below a VLAN is one of bonds, if it is called like a bond.
+func ruleVLANLinkDefined(v *validator, t Target) {
+	for _, vlan := range t.Network.VLANs.Entries {
+		if vlan.Value.Link.V != vlan.Key { // otherwise refused by ruleVLANLink
+			v.checkDefined(t, vlan.Value.Link)
+		}
+	}
+}
+
+var (
+	bondName = regexp.MustCompile(`^bond[0-9]+$`)
+	vlanName = regexp.MustCompile(`^(.+)\.([1-9][0-9]{0,3})$`)
+)
+
+// checkDefined refuses the name of a bond or VLAN that the spec does not have, and says what to define.
+func (v *validator) checkDefined(t Target, name Value[string]) {
+	n := t.Network
+	_, isBond := n.Bonds.Get(name.V)
+	_, isVLAN := n.VLANs.Get(name.V)
+	if t.Node == nil || !name.Set || isBond || isVLAN {
+		return
+	}
+	bond := func(name string) string {
+		return define("bonds", name+": {interfaces: [ens33, ens34], parameters: {mode: active-backup}}", len(n.Bonds.Entries) > 0) + ", with its own cards"
+	}
+	m := vlanName.FindStringSubmatch(name.V)
+	switch {
+	case bondName.MatchString(name.V):
+		v.errorf(name.At, "write "+bond(name.V), "%s has no bond %s", t.Name.V, name.V)
+	case m != nil:
+		instead := "write " + define("vlans", fmt.Sprintf("%s: {id: %s, link: %s}", name.V, m[2], m[1]), len(n.VLANs.Entries) > 0)
+		if _, is := n.Bonds.Get(m[1]); !is && bondName.MatchString(m[1]) {
+			instead += ", and " + bond(m[1])
+		}
+		v.errorf(name.At, instead, "%s has no VLAN %s", t.Name.V, name.V)
+	}
+}
+
+// define says where in network an entry of a block is to be written.
+func define(block, entry string, exists bool) string {
+	if exists {
+		return entry + " in network." + block
+	}
+	return fmt.Sprintf("%s: {%s} in network", block, entry)
 }
 
 // Rule: vlans and bonds have names that Linux takes and that no other interface of the machine has.

@@ -168,6 +168,20 @@ func TestSmallestSpec(t *testing.T) {
 	}
 }
 
+// TestBondOfThePage: the network that the page shows is one, in the place of the first spec's machines.
+func TestBondOfThePage(t *testing.T) {
+	_, rest, _ := strings.Cut(intro, "```yaml\n")
+	smallest, rest, _ := strings.Cut(rest, "  nodes:\n")
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	nodes, _, found := strings.Cut(rest, "```")
+	if !found || !strings.Contains(nodes, "bonds:") {
+		t.Fatal("the page shows no bond")
+	}
+	for _, p := range check([]byte(smallest + nodes)) {
+		t.Error(p)
+	}
+}
+
 var pageLink = regexp.MustCompile(`\]\(#([^)]+)\)`)
 
 // TestLinksLead: every link of the page leads to a heading of it, and no two headings share an anchor.
