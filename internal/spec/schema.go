@@ -264,7 +264,8 @@ type APIServer struct {
 	LocalAPIEndpoint `yaml:",inline"`
 	// CertSANs are further names and addresses in the API server's certificate.
 	CertSANs List[Value[string]] `yaml:"certSANs" example:"[k8s.example.com]"`
-	// ExtraArgs are further flags, by name without dashes.
+	// ExtraArgs are further flags, by name without dashes. Whether the program has them is not checked: with one that it
+	// does not know it will not start.
 	ExtraArgs Map[Value[string]] `yaml:"extraArgs" example:"{audit-log-path: /var/log/audit.log}" empty:"true"`
 }
 
@@ -280,7 +281,8 @@ type LocalAPIEndpoint struct {
 // Component configures one program of Kubernetes.
 type Component struct {
 	At
-	// ExtraArgs are further flags, by name without dashes.
+	// ExtraArgs are further flags, by name without dashes. Whether the program has them is not checked: with one that it
+	// does not know it will not start.
 	ExtraArgs Map[Value[string]] `yaml:"extraArgs" example:"{v: \"2\"}" empty:"true"`
 }
 

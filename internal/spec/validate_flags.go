@@ -130,7 +130,8 @@ func ruleKubeletFlagValue(v *validator, s Scope) {
 	}
 }
 
-// Rule: a kubelet of the version has the flag.
+// Rule: a kubelet's flag is none that the version is known to have lost. Whether a program has any other flag of
+// extraArgs is not checked.
 func ruleKubeletFlagRemoved(v *validator, t Target) {
 	if !v.versionKnown {
 		return
