@@ -2,8 +2,12 @@ package plan
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestControlPlanesReachAllKubelets: kubeadm gives NO_PROXY to API servers, which speak with the kubelets of however
@@ -72,5 +76,39 @@ func TestRuntimeReachesRegistriesOnNodes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPortsOfTheDocs: docs/operate.md lists what firewall: ports opens, and nothing else.
+func TestPortsOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`([0-9][0-9-]+)/(tcp)( and udp)?|([0-9][0-9-]+)/udp`).FindAllStringSubmatch(cells[1], -1) {
+			documented[m[0]] = true
+			if m[3] != "" {
+				delete(documented, m[0])
+				documented[m[1]+"/tcp"], documented[m[1]+"/udp"] = true, true
+			}
+		}
+	}
+	opened := map[string]bool{}
+	for _, backend := range []string{"vxlan", "wireguard", "host-gw"} {
+		machines, _ := planned(t, strings.Replace(small, "debian12-containerd", "centos7-docker", 1)+"      system: {firewall: ports}\n  cni: {flannel: {backend: "+backend+"}}\n")
+		_, ports, _ := strings.Cut(contentsOf(t, machines[0], confFile), "\nFIREWALL_PORTS=(")
+		ports, _, _ = strings.Cut(ports, ")")
+		for _, p := range strings.Fields(ports) {
+			opened[p] = true
+		}
+	}
+	if diff := cmp.Diff(documented, opened); diff != "" {
+		t.Errorf("docs/operate.md (-) and firewall: ports (+) differ:\n%s", diff)
 	}
 }
