@@ -266,7 +266,7 @@ type APIServer struct {
 	CertSANs List[Value[string]] `yaml:"certSANs" example:"[k8s.example.com]"`
 	// ExtraArgs are further flags, by name without dashes. Whether the program has them is not checked: with one that it
 	// does not know it will not start.
-	ExtraArgs Map[Value[string]] `yaml:"extraArgs" example:"{audit-log-path: /var/log/audit.log}" empty:"true"`
+	ExtraArgs Map[Value[string]] `yaml:"extraArgs" example:"{profiling: \"false\"}" empty:"true"`
 }
 
 // LocalAPIEndpoint is where an API server listens.
