@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -227,6 +228,40 @@ func TestEveryRuleHasACase(t *testing.T) {
 	}
 	if len(documented) < 40 {
 		t.Errorf("there are %d rules, at least 40 are promised", len(documented))
+	}
+}
+
+// TestEveryEntryHasACase: an entry that is lost from a table of names, paths or keys is missed by a case.
+func TestEveryEntryHasACase(t *testing.T) {
+	_, cases := readCases(t)
+	reported := ""
+	for _, c := range cases {
+		reported += strings.Join(c.want, "\n") + "\n"
+	}
+	tried := func(format string, entries ...string) {
+		for _, entry := range entries {
+			if line := fmt.Sprintf(format, entry); !strings.Contains(reported, line) {
+				t.Errorf("no case wants %q", line)
+			}
+		}
+	}
+	tried(": what lies below %s is gone", volatileTrees...)
+	tried("the operating system writes %s;", slices.Collect(maps.Keys(ownedPaths))...)
+	tried(": %s is an account of", systemUsers...)
+	tried(": %s is a group of", systemGroups...)
+	tried("Kubernetes needs %s = 1", slices.Collect(maps.Keys(neededSysctl))...)
+	tried("kubelet's flag %s itself", slices.Collect(maps.Keys(kubeletOwned))...)
+	for _, c := range (&validator{Cluster: &Cluster{}}).components() {
+		tried("muster decides on "+c.name+"'s flag %s;", slices.Collect(maps.Keys(c.owned))...)
+	}
+	for _, table := range []map[string]string{patchedSecrets, patchedIdentity} {
+		for key := range table {
+			kind, inside, _ := strings.Cut(key, ".")
+			tried("may not set %s of "+kind+";", inside)
+		}
+	}
+	for _, key := range criKeys {
+		tried(": plugins."+key.plugin+".%s ", key.path)
 	}
 }
 
