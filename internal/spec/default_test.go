@@ -47,6 +47,52 @@ func TestValidSpecs(t *testing.T) {
 	}
 }
 
+// TestRightChoices: what looks like a mistake of testdata/rules.txt and is none.
+func TestRightChoices(t *testing.T) {
+	docker := []string{"profile: debian12-containerd", "profile: centos7-docker", "version: v1.34.4", "version: v1.17.4"}
+	ignition := []string{"profile: debian12-containerd", "profile: flatcar-containerd"}
+	threePlanes := []string{"name: k8s-node1, role: worker", "name: k8s-node1, role: control-plane", "name: k8s-node2, role: worker", "name: k8s-node2, role: control-plane"}
+	noNetwork := "  network: {interface: ens33, netmask: 255.255.255.0, gateway: 192.168.31.2}\n"
+	more := func(text string) []string { return []string{"# more", text} }
+	kubernetes := func(text string) []string { return []string{"version: v1.34.4", "version: v1.34.4, " + text} }
+	worker := func(text string) []string { return []string{"name: k8s-node1,", "name: k8s-node1, " + text + ","} }
+	for name, change := range map[string][][]string{
+		"small pod network of smaller parts":            {kubernetes(`networking: {podSubnet: 10.244.0.0/23}, controllerManager: {extraArgs: {node-cidr-mask-size: "26"}}`)},
+		"small pod network of smaller parts, IPv4 only": {kubernetes(`networking: {podSubnet: 10.244.0.0/23}, controllerManager: {extraArgs: {node-cidr-mask-size-ipv4: "26"}}`)},
+		"ports behind a balancer": {kubernetes("controlPlaneEndpoint: k8s.example.com:8443"), threePlanes,
+			{"address: 192.168.31.130", "address: 192.168.31.130, kubernetes: {apiServer: {bindPort: 7000}}"}},
+		"kubelet's labels":                         {worker(`labels: {kubelet.kubernetes.io/x: a, a.node.kubernetes.io/x: b, topology.kubernetes.io/zone: c}`)},
+		"group of a user made before":              {ignition, more("users: [{name: admins}, {name: a, groups: [admins, adm]}]")},
+		"group that cloud-init makes":              {more("users: [{name: a, groups: [admins]}]")},
+		"owner root":                               {more(`files: [{path: /etc/a, contents: x, owner: root}, {path: /etc/b, contents: x, owner: "root:root"}, {path: /etc/c, contents: x, owner: "root:adm"}]`)},
+		"owner of the spec":                        {more(`users: [{name: a, groups: [admins]}]` + "\n" + `  files: [{path: /etc/a, contents: x, owner: "a:a"}, {path: /etc/b, contents: x, owner: "a:admins"}]`)},
+		"owner that a package brings":              {more(`files: [{path: /etc/a, source: "https://files.example.com/a", sha256: "` + strings.Repeat("0", 64) + `", owner: prometheus}]`)},
+		"yum's variables":                          {docker, more(`packages: {source: repositories, repositories: [{name: a, baseURL: "https://example.com/$releasever/$basearch/", gpgKeys: [{url: "https://example.com/k", fingerprint: DE15B14486CD377B9E876E1A234654DA9A296436}]}]}`)},
+		"a node with the profile's sources":        {more(`packages: {source: repositories, repositories: [{name: a, baseURL: "https://example.com/", gpgKeys: [{url: "https://example.com/k", fingerprint: DE15B14486CD377B9E876E1A234654DA9A296436}]}]}`), worker("packages: {source: profile}")},
+		"flannel from a registry with a port":      {more(`cni: {flannel: {image: "registry.example.com:5000/flannel"}}`)},
+		"each architecture's own program":          {threePlanes, worker("architecture: arm64")},
+		"forwarding, said once more":               {more(`system: {sysctl: {net.ipv4.ip_forward: "1", net.bridge.bridge-nf-call-iptables: "1"}}`)},
+		"proxy that knows the pool's network":      {{noNetwork, ""}, more("pools: [{name: burst, role: worker, maxNodes: 3}]\n  system: {proxy: {http: \"http://proxy.example.com:3128\", no: [10.1.0.0/16]}}")},
+		"proxy for nobody":                         {{noNetwork, ""}, more("pools: [{name: burst, role: worker, maxNodes: 3}]\n  system: {proxy: {http: \"http://proxy.example.com:3128\", no: [\"*\"]}}")},
+		"proxy beside a network that is known":     {more("pools: [{name: burst, role: worker, maxNodes: 3}]\n  system: {proxy: {http: \"http://proxy.example.com:3128\"}}")},
+		"Docker's own socket":                      {docker, {"version: v1.17.4", "version: v1.17.4, criSocket: /var/run/dockershim.sock"}},
+		"default routes of which one has a metric": {{"interface: ens33", "interface: ens33, routes: [{to: default, via: 192.168.31.3, metric: 100}]"}},
+	} {
+		text := readBase(t)
+		for _, pairs := range change {
+			for i := 0; i < len(pairs); i += 2 {
+				if !strings.Contains(text, pairs[i]) {
+					t.Fatalf("%s: %q is not in the spec", name, pairs[i])
+				}
+				text = strings.Replace(text, pairs[i], pairs[i+1], 1)
+			}
+		}
+		for _, p := range check(text) {
+			t.Errorf("%s: %s", name, p)
+		}
+	}
+}
+
 // TestDefaults are all that hold where a spec sets nothing.
 func TestDefaults(t *testing.T) {
 	c := parse(t, small)
