@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +16,7 @@ func TestParse(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"": "vMAJOR.MINOR.PATCH", "1.17.4": "vMAJOR.MINOR.PATCH", "v1.17": "vMAJOR.MINOR.PATCH", "v1.34.4-rc.1": "vMAJOR.MINOR.PATCH",
-		"v1.34.4\n": "vMAJOR.MINOR.PATCH", "v1.034.4": "vMAJOR.MINOR.PATCH", "v1.14.9": "v1.15 to v1.37", "v1.38.0": "v1.15 to v1.37", "v2.0.0": "v1.15 to v1.37", "v1.9999.0": "vMAJOR.MINOR.PATCH",
+		"v1.34.4\n": "vMAJOR.MINOR.PATCH", "v1.034.4": "vMAJOR.MINOR.PATCH", "v1.14.9": "v1.15 to v1.37", "v1.38.0": "v1.15 to v1.37", "v2.0.0": "v1.15 to v1.37", "v2.30.0": "v1.15 to v1.37", "v1.9999.0": "vMAJOR.MINOR.PATCH",
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Parse(%q) says %v, want %q in it", text, err, want)
@@ -80,22 +82,39 @@ func TestDefaultImageRepository(t *testing.T) {
 	}
 }
 
+// TestPauseImage has the pause image of each minor version.
+func TestPauseImage(t *testing.T) {
+	tags := strings.Fields("3.1 3.1 3.1 3.2 3.2 3.2 3.4.1 3.5 3.6 3.7 3.8 3.9 3.9 3.9 3.9 3.9 3.10 3.10 3.10 3.10.1 3.10.1 3.10.2 3.10.2")
+	if len(tags) != NewestMinor-OldestMinor+1 {
+		t.Fatalf("there are %d minor versions and %d pause images", NewestMinor-OldestMinor+1, len(tags))
+	}
+	for i, tag := range tags {
+		v := Version{Major: 1, Minor: OldestMinor + i}
+		if got := v.PauseImage("r"); got != "r/pause:"+tag {
+			t.Errorf("%s: the pause image is %s, want %s", v, got, tag)
+		}
+	}
+}
+
+// TestKubeletFlagRemovedIn has the last version with each flag and the first without it.
 func TestKubeletFlagRemovedIn(t *testing.T) {
-	for _, row := range []struct {
-		version, flag, in string
-		removed           bool
-	}{
-		{"v1.23.0", "network-plugin", "1.24", false}, {"v1.24.0", "network-plugin", "1.24", true}, {"v1.26.0", "container-runtime", "1.27", false},
-		{"v1.27.0", "container-runtime", "1.27", true}, {"v1.35.0", "pod-infra-container-image", "1.35", true}, {"v1.37.0", "max-pods", "", false},
-	} {
-		v, err := Parse(row.version)
-		if err != nil {
-			t.Fatal(err)
+	removed := map[string]int{
+		"network-plugin": 24, "cni-bin-dir": 24, "cni-conf-dir": 24, "cni-cache-dir": 24, "network-plugin-mtu": 24, "docker-endpoint": 24,
+		"image-pull-progress-deadline": 24, "container-runtime": 27, "pod-infra-container-image": 35,
+	}
+	if !maps.Equal(removed, removedKubeletFlags) {
+		t.Errorf("the flags are %v, tried are %v", removedKubeletFlags, removed)
+	}
+	for flag, minor := range removed {
+		if _, gone := (Version{Major: 1, Minor: minor - 1}).KubeletFlagRemovedIn(flag); gone {
+			t.Errorf("1.%d has no --%s", minor-1, flag)
 		}
-		in, removed := v.KubeletFlagRemovedIn(row.flag)
-		if removed != row.removed || removed && in != row.in {
-			t.Errorf("%s: --%s: removed %v in %s, want %v in %s", v, row.flag, removed, in, row.removed, row.in)
+		if in, gone := (Version{Major: 1, Minor: minor}).KubeletFlagRemovedIn(flag); !gone || in != fmt.Sprintf("1.%d", minor) {
+			t.Errorf("1.%d: --%s: removed %v in %s", minor, flag, gone, in)
 		}
+	}
+	if in, gone := (Version{Major: 1, Minor: NewestMinor}).KubeletFlagRemovedIn("max-pods"); gone {
+		t.Errorf("--max-pods is removed in %s", in)
 	}
 }
 
