@@ -193,6 +193,16 @@ func TestReadBackRefusesAnythingElse(t *testing.T) {
 		"no first unit":        {render.UserData, `"enable", "mine.service", "muster.target"`, `"enable", "mine.service"`},
 		"another instance":     {render.MetaData, "local-hostname: \"node1", "local-hostname: \"node2"},
 		"a network key":        {render.NetworkConfig, "version: 2", "version: 1"},
+		"a mode that is none":  {render.UserData, `permissions: "0600"`, `permissions: "0900"`},
+		"an owner too early":   {render.UserData, `owner: "root:root"`, `owner: "admin:admin"`},
+		"an owner of nothing":  {render.UserData, `"/var/lib/mine/owned by admin"]`, `"/var/lib/mine/disowned"]`},
+		"an unknown encoding":  {render.UserData, `encoding: "b64"`, `encoding: "b32"`},
+		"another full name":    {render.UserData, `fqdn: "node1`, `fqdn: "node2`},
+		"no users of its own":  {render.UserData, "users:\n  - \"default\"\n", "users:\n"},
+		"an open password":     {render.UserData, "lock_passwd: true", "lock_passwd: false"},
+		"another interface":    {render.NetworkConfig, `set-name: "eth3"`, `set-name: "eth4"`},
+		"another address":      {render.NetworkConfig, `"192.168.31.128/24"`, `"192.168.31.129/24"`},
+		"no prefix length":     {render.NetworkConfig, `"10.1.0.2/24"`, `"10.1.0.2"`},
 	} {
 		var bad render.Document
 		for _, f := range good.Files {
@@ -214,12 +224,19 @@ func TestReadBackRefusesAnythingElse(t *testing.T) {
 func TestReadBackOfIgnitionRefuses(t *testing.T) {
 	good := data(t, mustEncode(t, render.Ignition, flatcar, sample()), render.IgnitionConfig)
 	for name, c := range map[string]struct{ old, new string }{
-		"no overwriting":    {`"overwrite":true`, `"overwrite":false`},
-		"a fetched file":    {`"source":"data:,`, `"source":"https://example.com/`},
-		"cut compression":   {`"compression":"gzip","source":"data:;base64,H4sI`, `"compression":"gzip","source":"data:;base64,AAAA`},
-		"an unknown key":    {`"path":"/etc/empty"`, `"path":"/etc/empty","paths":"x"`},
-		"another version":   {`"3.4.0"`, `"3.99.0"`},
-		"a foreign setting": {`DHCP=no`, `DHCQ=no`},
+		"no overwriting":     {`"overwrite":true`, `"overwrite":false`},
+		"a fetched file":     {`"source":"data:,`, `"source":"https://example.com/`},
+		"cut compression":    {`"compression":"gzip","source":"data:;base64,H4sI`, `"compression":"gzip","source":"data:;base64,AAAA`},
+		"an unknown key":     {`"path":"/etc/empty"`, `"path":"/etc/empty","paths":"x"`},
+		"another version":    {`"3.4.0"`, `"3.99.0"`},
+		"a foreign setting":  {`DHCP=no`, `DHCQ=no`},
+		"no mode":            {`"mode":420,`, ``},
+		"a cut hostname":     {`node1.example.com%0A`, `node1.example.com`},
+		"another interface":  {`%5BLink%5D%0AName=ens33`, `%5BLink%5D%0AName=ens34`},
+		"another bond":       {`%5BNetDev%5D%0AName=bond0`, `%5BNetDev%5D%0AName=bond1`},
+		"another kind":       {`Kind=vlan`, `Kind=vxlan`},
+		"a tag that is none": {`Id=7`, `Id=seven`},
+		"no prefix length":   {`Address=10.1.0.2/24`, `Address=10.1.0.2`},
 	} {
 		bad := bytes.Replace(good, []byte(c.old), []byte(c.new), 1)
 		if bytes.Equal(bad, good) {
