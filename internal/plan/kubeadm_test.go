@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -48,6 +49,31 @@ func TestKeptSwapPassesPreflight(t *testing.T) {
 			registration := objectsOf(t, machines[0], path)[kind]["nodeRegistration"].(object)
 			if diff := cmp.Diff(want, registration["ignorePreflightErrors"]); diff != "" {
 				t.Errorf("%s: %s ignores other checks (-want +got):\n%s", spec, kind, diff)
+			}
+		}
+	}
+}
+
+// TestDryRun: kubeadm must not found a cluster in a rehearsal. From 1.31 on its configuration says so, before that a flag.
+func TestDryRun(t *testing.T) {
+	for version, inConfig := range map[string]any{"v1.24.0": nil, "v1.30.1": nil, "v1.31.0": true, "v1.34.11": true} {
+		for _, dry := range []bool{true, false} {
+			machines, problems := planned(t, small+fmt.Sprintf("  kubernetes: {version: %s, dryRun: %v}\n", version, dry))
+			if len(problems) > 0 {
+				t.Fatalf("%s: problems are %v", version, problems)
+			}
+			var want any
+			if dry {
+				want = inConfig
+			}
+			for kind, path := range map[string]string{"InitConfiguration": initFile, "JoinConfiguration": joinFile} {
+				if got := objectsOf(t, machines[0], path)[kind]["dryRun"]; got != want {
+					t.Errorf("%s, %v: dryRun of %s is %v, want %v", version, dry, kind, got, want)
+				}
+			}
+			flag := strings.Contains(contentsOf(t, machines[0], confFile), "\nKUBEADM_FLAGS=('--dry-run')\n")
+			if flag != (dry && inConfig == nil) {
+				t.Errorf("%s, %v: the flag --dry-run is there: %v", version, dry, flag)
 			}
 		}
 	}
