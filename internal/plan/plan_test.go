@@ -174,3 +174,17 @@ func TestSecretFiles(t *testing.T) {
 		t.Errorf("found %v, listed are %v", found, SecretFiles)
 	}
 }
+
+// TestUserDataLimits are what the platforms' documentation says, in bytes before any base64.
+func TestUserDataLimits(t *testing.T) {
+	limits := map[string]int{"none": 0, "metal": 0, "libvirt": 0, "proxmox": 0, "ec2": 16384, "openstack": 49149, "azure": 65536, "gce": 262144, "vsphere": 65536}
+	for platform, want := range limits {
+		machines, problems := planned(t, small+"  platform: "+platform+"\n")
+		if len(problems) > 0 {
+			t.Fatalf("%s: problems are %v", platform, problems)
+		}
+		if c := machines[0].Config; c.UserDataLimit != want || c.TakesBinary != (platform == "ec2") {
+			t.Errorf("%s takes %d bytes, binary %v; want %d", platform, c.UserDataLimit, c.TakesBinary, want)
+		}
+	}
+}
