@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"muster/internal/spec"
+	"muster/profiles"
+)
+
+// TestUncheckedPackages: with gpgCheck: false no key is fetched and none is named, by apt and by yum.
+func TestUncheckedPackages(t *testing.T) {
+	for profile, c := range map[string]struct{ file, checked, unchecked string }{
+		"debian12-containerd": {"/etc/apt/sources.list.d/kubernetes.list", "deb [signed-by=/etc/apt/keyrings/muster-kubernetes-0.asc] https://", "deb [trusted=yes] https://"},
+		"centos7-docker": {"/etc/yum.repos.d/kubernetes.repo", "\ngpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/muster-kubernetes-0.asc file:///etc/pki/rpm-gpg/muster-kubernetes-1.asc\n",
+			"\nrepo_gpgcheck=0\ngpgcheck=0\nexclude="},
+	} {
+		for check, want := range map[string]string{"true": c.checked, "false": c.unchecked} {
+			machines, problems := planned(t, strings.Replace(small, "debian12-containerd", profile, 1)+"  packages: {gpgCheck: "+check+"}\n")
+			if len(problems) > 0 {
+				t.Fatalf("%s: problems are %v", profile, problems)
+			}
+			if got := contentsOf(t, machines[0], c.file); !strings.Contains(got, want) {
+				t.Errorf("%s, gpgCheck %s: want %q in\n%s", profile, check, want, got)
+			}
+			if keys := strings.Contains(contentsOf(t, machines[0], confFile), "\nKEY_URLS=("); keys != (check == "true") {
+				t.Errorf("%s, gpgCheck %s: keys are fetched: %v", profile, check, keys)
+			}
+		}
+	}
+}
+
+// TestComponentsOfAProfilesSource: a source of a suite has components in its line.
+func TestComponentsOfAProfilesSource(t *testing.T) {
+	machines, _ := planned(t, small, func(p *profiles.Profile) {
+		r := &p.Packages.Repositories.Items[0]
+		r.Suite.V = "bookworm"
+		r.Components.Items = []spec.Value[string]{{V: "main", Set: true}, {V: "contrib", Set: true}}
+	})
+	if got, want := contentsOf(t, machines[0], "/etc/apt/sources.list.d/kubernetes.list"), " https://pkgs.k8s.io/core:/stable:/v1.34/deb/ bookworm main contrib\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("the source is %q, want %q at its end", got, want)
+	}
+}
+
+// TestPreinstalled: an image that holds everything has no sources, keys, packages and programs to fetch, also of a
+// version that the profile has no digests of.
+func TestPreinstalled(t *testing.T) {
+	for _, row := range []struct {
+		profile, more string
+		installs      bool
+	}{
+		{"debian12-containerd", "", true}, {"centos7-docker", "", true}, {"flatcar-containerd", "", true},
+		{"debian12-containerd", "packages: {preinstalled: true}", false}, {"centos7-docker", "packages: {preinstalled: true}", false},
+		{"flatcar-containerd", "packages: {preinstalled: true}", false},
+		{"flatcar-containerd", "packages: {preinstalled: true}\n  kubernetes: {version: v1.34.0}", false},
+	} {
+		machines, problems := planned(t, strings.Replace(small, "debian12-containerd", row.profile, 1)+"  "+row.more+"\n")
+		if len(problems) > 0 {
+			t.Fatalf("%v: problems are %v", row, problems)
+		}
+		conf := contentsOf(t, machines[0], confFile)
+		found := strings.Contains(conf, "\nKEY_") || strings.Contains(conf, "\nPACKAGES_") || strings.Contains(conf, "\nBINARY_")
+		for _, f := range machines[0].Config.Files {
+			found = found || strings.HasPrefix(f.Path, "/etc/apt/") || strings.HasPrefix(f.Path, "/etc/yum.repos.d/")
+		}
+		if found != row.installs {
+			t.Errorf("%v: something is installed: %v\n%s", row, found, conf)
+		}
+	}
+}
