@@ -42,30 +42,36 @@ func linkName(t spec.Target) string {
 }
 
 // placeLink gives the machine's own address to the interface that carries it: a bond or VLAN of that name if there is
-// one, else an Ethernet interface. The interfaces below bonds get no address.
+// one, else an Ethernet interface. The interfaces below bonds and VLANs get no address.
 func (m *machine) placeLink(network *node.Network, link node.Link) {
 	for i := range network.Bonds {
 		for _, name := range network.Bonds[i].Interfaces {
 			network.Ethernets = append(network.Ethernets, node.Ethernet{Link: node.Link{Name: name, At: network.Bonds[i].At}})
 		}
 	}
-	for i := range network.Bonds {
-		if network.Bonds[i].Name == link.Name {
-			network.Bonds[i].Link = mergeLinks(network.Bonds[i].Link, link)
-			return
-		}
+	if virtual := virtualLink(network, link.Name); virtual != nil {
+		*virtual = mergeLinks(*virtual, link)
+	} else {
+		network.Ethernets = append([]node.Ethernet{{Link: link, MAC: strings.ToLower(m.Node.MAC.V)}}, network.Ethernets...)
 	}
-	for i := range network.VLANs {
-		if network.VLANs[i].Name == link.Name {
-			network.VLANs[i].Link = mergeLinks(network.VLANs[i].Link, link)
-			m.addParent(network, network.VLANs[i].Parent)
-			return
-		}
-	}
-	network.Ethernets = append([]node.Ethernet{{Link: link, MAC: strings.ToLower(m.Node.MAC.V)}}, network.Ethernets...)
 	for _, v := range network.VLANs {
 		m.addParent(network, v.Parent)
 	}
+}
+
+// virtualLink is the bond or VLAN of a name, if there is one.
+func virtualLink(network *node.Network, name string) *node.Link {
+	for i := range network.Bonds {
+		if network.Bonds[i].Name == name {
+			return &network.Bonds[i].Link
+		}
+	}
+	for i := range network.VLANs {
+		if network.VLANs[i].Name == name {
+			return &network.VLANs[i].Link
+		}
+	}
+	return nil
 }
 
 // addParent makes sure that a VLAN's parent interface is brought up.

@@ -32,6 +32,7 @@ func TestInterfaceWithTheNodesAddress(t *testing.T) {
 		return out
 	}
 	bond := node.Bond{Link: node.Link{Name: "bond0"}, Interfaces: []string{"eth0", "eth1"}}
+	ownBond := node.Bond{Link: own("bond0"), Interfaces: bond.Interfaces}
 	dhcp := node.Link{Name: "vlan5", MTU: 1450, DHCP4: true}
 	for said, want := range map[string]node.Network{
 		wide + "interface: eth0": {Ethernets: []node.Ethernet{{Link: own("eth0")}}},
@@ -43,6 +44,10 @@ func TestInterfaceWithTheNodesAddress(t *testing.T) {
 		wide + "interface: eth0, vlans: {vlan5: {id: 5, link: eth0}, vlan6: {id: 6, link: eth1}}": {
 			Ethernets: append([]node.Ethernet{{Link: own("eth0")}}, bare("eth1")...),
 			VLANs:     []node.VLAN{{Link: node.Link{Name: "vlan5"}, ID: 5, Parent: "eth0"}, {Link: node.Link{Name: "vlan6"}, ID: 6, Parent: "eth1"}}},
+		wide + "interface: bond0, bonds: {bond0: {interfaces: [eth0, eth1]}}, vlans: {vlan5: {id: 5, link: eth2}}": {
+			Ethernets: bare("eth0", "eth1", "eth2"), Bonds: []node.Bond{ownBond}, VLANs: []node.VLAN{{Link: node.Link{Name: "vlan5"}, ID: 5, Parent: "eth2"}}},
+		wide + "interface: vlan5, vlans: {vlan5: {id: 5, link: eth0}, vlan6: {id: 6, link: eth1}}": {
+			Ethernets: bare("eth0", "eth1"), VLANs: []node.VLAN{{Link: own("vlan5"), ID: 5, Parent: "eth0"}, {Link: node.Link{Name: "vlan6"}, ID: 6, Parent: "eth1"}}},
 		"interface: vlan5, mtu: 1450, vlans: {vlan5: {id: 5, link: eth0}}": {Ethernets: bare("eth0"), VLANs: []node.VLAN{{Link: dhcp, ID: 5, Parent: "eth0"}}},
 		"interface: vlan5, vlans: {vlan5: {id: 5, link: eth0, addresses: [10.1.0.1/24]}}": {
 			Ethernets: bare("eth0"), VLANs: []node.VLAN{{Link: node.Link{Name: "vlan5", Addresses: []netip.Prefix{prefix("10.1.0.1/24")}}, ID: 5, Parent: "eth0"}}},
