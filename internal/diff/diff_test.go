@@ -386,6 +386,23 @@ func TestMachinesComeAndGo(t *testing.T) {
 	}
 }
 
+// TestPoolsComeAndGo: a pool is told from a node, and from one that another spec wrote.
+func TestPoolsComeAndGo(t *testing.T) {
+	pool := func(name string) *generate.Result {
+		return generated(t, "  nodes:", "  pools: [{name: "+name+", role: worker, maxNodes: 3}]\n  nodes:")
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	if _, err := outdir.Write(dir, pool("burst").Tree, outdir.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"burst": "pools/burst=nothing", "other": "pools/other=new pools/burst=gone"} {
+		nodes := "nodes/k8s-master=nothing nodes/k8s-node1=nothing nodes/k8s-flat=nothing "
+		if got := effects(compared(t, dir, pool(name))); got != nodes+want {
+			t.Errorf("%s: %s, want %s", name, got, nodes+want)
+		}
+	}
+}
+
 // TestRenamedCluster: a new instance-id runs everything again, which is said.
 func TestRenamedCluster(t *testing.T) {
 	r := compared(t, written(t), generated(t, "metadata: {name: k8s}", "metadata: {name: other}"))

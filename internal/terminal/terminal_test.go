@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"os"
 	"testing"
 )
 
@@ -23,5 +24,20 @@ func TestWhatATerminalObeys(t *testing.T) {
 	}
 	if Is(&bytes.Buffer{}) {
 		t.Error("a buffer is taken for a terminal")
+	}
+}
+
+// TestNoColor: the null device looks like a terminal.
+func TestNoColor(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	for value, want := range map[string]bool{"": true, "1": false} {
+		t.Setenv("NO_COLOR", value)
+		if got := Colors(null); got != want {
+			t.Errorf("NO_COLOR=%s: colours %v, want %v", value, got, want)
+		}
 	}
 }
