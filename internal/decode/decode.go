@@ -32,8 +32,8 @@ const MaxSize = 16 << 20
 // meaning can be checked in the same run.
 //
 // Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, enum:"a,b" lists the
-// values of a Value[string], example is shown where the key is missing or has a value of another type, empty:"true" marks
-// a list for which an empty one is proposed where nothing stands. A method Refused() map[string]string names keys
+// values of a Value[string], example is shown where the key is missing or has a value of another type, missing:"what to
+// write" in its place where the key is missing, empty:"true" marks a list for which an empty one is proposed where nothing is written. A method Refused() map[string]string names keys
 // that are refused with a reason of their own, Hints() Hints tells more of the keys that there are. A target that has a
 // method Advice() Advice chooses what problems of the
 // whole file tell the user to do.
@@ -212,12 +212,15 @@ type field struct {
 // example is what may stand for the field, with its key.
 func (f field) example() string { return "write for example " + f.key + ": " + f.Tag.Get("example") }
 
-// choice lists what the field may be where that is more than one word.
-func (f field) choice() string {
-	if enum := f.Tag.Get("enum"); strings.Contains(enum, ",") {
-		return "; it may be " + strings.ReplaceAll(enum, ",", ", ")
+// ifMissing is what to write where the field is missing.
+func (f field) ifMissing() string {
+	if text := f.Tag.Get("missing"); text != "" {
+		return text
 	}
-	return ""
+	if enum := f.Tag.Get("enum"); strings.Contains(enum, ",") {
+		return f.example() + "; it may be " + strings.ReplaceAll(enum, ",", ", ")
+	}
+	return f.example()
 }
 
 // orNothing adds to an advice that the key may as well go, where it may.
@@ -329,7 +332,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 			setAt(v.FieldByIndex(fields[name].Index), at)
 		case fields[name].Tag.Get("required") != "":
 			f := field{fields[name], name, join(path, name)}
-			d.problems.Errorf(place(n, f.path), f.example()+f.choice(), "is missing")
+			d.problems.Errorf(place(n, f.path), f.ifMissing(), "is missing")
 		}
 	}
 }

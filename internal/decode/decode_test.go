@@ -28,6 +28,7 @@ type file struct {
 	Rest   decode.List[decode.Value[string]] `yaml:"rest" example:"[b]" empty:"true"`
 	Labels decode.Map[decode.Value[string]]  `yaml:"labels" example:"{a: b}"`
 	Links  decode.Map[item]                  `yaml:"links" example:"{a: {path: /a}}"`
+	Loads  decode.Map[load]                  `yaml:"loads" example:"{a: {sum: \"00\"}}"`
 	Bonds  decode.Map[bond]                  `yaml:"bonds" example:"{a: {mode: slow}}"`
 	Patch  decode.Free                       `yaml:"patch" example:"{a: 1}"`
 	Inner  inner                             `yaml:"inner" example:"{size: 1}"`
@@ -42,6 +43,11 @@ type item struct {
 	decode.At
 	Path decode.Value[string] `yaml:"path" required:"true" example:"/etc/motd"`
 	Text decode.Value[string] `yaml:"text" example:"x"`
+}
+
+type load struct {
+	decode.At
+	Sum decode.Value[string] `yaml:"sum" required:"true" missing:"write the sum" example:"\"00\""`
 }
 
 type bond struct {
@@ -177,6 +183,7 @@ var wrong = []struct {
 	{"missing key", "title: a\n", []string{"1:1 name: is missing; write for example name: k8s"}},
 	{"missing key of an item", "name: a\nitems:\n  - text: x\n", []string{"3:5 items[0].path: is missing; write for example path: /etc/motd"}},
 	{"missing key with a choice", "name: a\nbonds: {b: {}}\n", []string{"2:12 bonds.b.mode: is missing; write for example mode: slow; it may be slow, fast"}},
+	{"missing key without an example", "name: a\nloads: {l: {}}\n", []string{"2:12 loads.l.sum: is missing; write the sum"}},
 	{"missing key of a map's value", "name: a\nlinks: {l: {}}\n", []string{"2:12 links.l.path: is missing; write for example path: /etc/motd"}},
 	{"unknown key with a near one", "name: a\nprot: 1\n", []string{"2:1 prot: unknown key; did you mean port?"}},
 	{"misspelt required key", "nam: a\n", []string{"1:1 nam: unknown key; did you mean name?"}},
@@ -188,7 +195,7 @@ var wrong = []struct {
 	{"unknown key in another case", "name: a\nLabels: {}\n", []string{"2:1 Labels: unknown key; did you mean labels?"}},
 	{"unknown key with none near", "name: a\ninner: {quite-different: 1}\n", []string{"2:9 inner.quite-different: unknown key; here may stand size"}},
 	{"unknown key of inline", "name: a\ntitel: b\n", []string{"2:1 titel: unknown key; did you mean title?"}},
-	{"unknown key that is no word", "name: a\n\"a b\\n\": 1\n", []string{`2:1 ["a b\n"]: unknown key; here may stand bonds, check, hash, inner, items, labels, links, mode, name, none, patch, port, rest, title, words`}},
+	{"unknown key that is no word", "name: a\n\"a b\\n\": 1\n", []string{`2:1 ["a b\n"]: unknown key; here may stand bonds, check, hash, inner, items, labels, links, loads, mode, name, none, patch, port, rest, title, words`}},
 	{"key of a block without keys", "name: a\nnone: {a: b}\n", []string{"2:8 none.a: unknown key; leave it out and write none: {}"}},
 	{"refused key", "name: a\ninner: {token: abcdef.0123456789abcdef}\n", []string{"2:9 inner.token: there is no token here; tokens never stand in a file"}},
 	{"value outside an enumeration, near", "name: a\nmode: ipsv\n", []string{`2:7 mode: "ipsv" is not known here; did you mean ipvs? It may be ipvs, iptables, nftables`}},

@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"muster/internal/node"
 	"muster/internal/outdir"
 	"muster/internal/problem"
 )
@@ -68,7 +71,7 @@ func TestLateProblemsStandAtTheLineOfTheSpec(t *testing.T) {
 }
 
 // delivery is how control planes get a program that no document holds.
-const delivery = `{delivery: url, url: "https://files.example.com/rendezvous", sha256: "aa8bd2f0b1ba7a1af3b5e5b2fb2e3b1bb6a0d2ef4a3a6f8c8f2ea0a7d2d1b8a5"}`
+const delivery = `{delivery: url, url: "https://files.example.com/rendezvous"}`
 
 const small = `apiVersion: muster/v1
 kind: Cluster
@@ -81,6 +84,48 @@ spec:
   nodes: [{name: cp1, role: control-plane, address: 10.0.0.1}]
 `
 
+// TestProgramByURL: without a digest control planes are told that of the program that gen writes, and another one is refused
+// with the digest to write.
+func TestProgramByURL(t *testing.T) {
+	packed, err := ForTests().Program("amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := gunzip(node.Program{Gzip: packed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(program)
+	digest := hex.EncodeToString(sum[:])
+	for name, c := range map[string]struct{ digest, instead string }{
+		"none":    {"", ""},
+		"right":   {digest, ""},
+		"another": {strings.Repeat("0", 64), "write " + digest + " or leave it out, and serve rendezvous/rendezvous-amd64 of the output folder"},
+	} {
+		text := small
+		if c.digest != "" {
+			text = strings.Replace(small, delivery, strings.TrimSuffix(delivery, "}")+", sha256: \""+c.digest+"\"}", 1)
+		}
+		result, problems := run(t, text)
+		problems = slices.DeleteFunc(problems, func(p problem.Problem) bool { return p.Severity == problem.Notice })
+		switch {
+		case c.instead != "":
+			if len(problems) != 1 || problems[0].Severity != problem.Error || problems[0].Path != "spec.rendezvous.sha256" || problems[0].Instead != c.instead {
+				t.Errorf("%s: problems are %v", name, problems)
+			}
+		case len(problems) > 0:
+			t.Errorf("%s: problems are %v", name, problems)
+		default:
+			for path, says := range map[string]string{"nodes/cp1/files/etc/muster/node.conf": "\nRENDEZVOUS_SHA256=" + digest + "\n", "rendezvous/rendezvous-amd64": string(program)} {
+				i := slices.IndexFunc(result.Tree, func(f outdir.File) bool { return f.Path == path })
+				if i < 0 || !strings.Contains(string(result.Tree[i].Bytes()), says) {
+					t.Errorf("%s: %s does not have %q", name, path, says)
+				}
+			}
+		}
+	}
+}
+
 // TestPlatformsTakeDocuments: a control plane fits into the user data of EC2 as bare gzip, and of others as text. Where it
 // does not, the advice is what can be done.
 func TestPlatformsTakeDocuments(t *testing.T) {
@@ -92,7 +137,7 @@ func TestPlatformsTakeDocuments(t *testing.T) {
 		"openstack":                {"ec2", "openstack", message, ""},
 		"ec2, Ignition":            {"debian12", "flatcar", "", "nothing in it can be left out: " + elsewhere + "(ignition.config.replace)"},
 		"ec2, with a file":         {"nodes:", files, "", "move large files to a URL (files[].source with sha256); or " + elsewhere + "(#include)"},
-		"ec2, with the rendezvous": {delivery, "{delivery: embed}", "", "let control planes fetch the rendezvous (rendezvous: {delivery: url}); or " + elsewhere + "(#include)"},
+		"ec2, with the rendezvous": {delivery, "{delivery: embed}", "", "let control planes fetch the rendezvous (rendezvous: {delivery: url, url: \"https://files.example.com/rendezvous-amd64\"}, where you serve rendezvous/rendezvous-amd64 of the output folder); or " + elsewhere + "(#include)"},
 	} {
 		result, problems := run(t, strings.Replace(small, c.old, c.new, 1))
 		problems = slices.DeleteFunc(problems, func(p problem.Problem) bool { return p.Severity != problem.Error })

@@ -2,9 +2,11 @@ package generate
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
+	"muster/internal/layout"
 	"muster/internal/plan"
 	"muster/internal/render"
 	"muster/internal/spec"
@@ -59,8 +61,10 @@ func (o *oversize) String() string {
 // smaller tells what can be left out of documents, and what can be done where that is nothing or too little.
 func (o *oversize) smaller() string {
 	var ways []string
-	if slices.ContainsFunc(o.machines, func(m plan.Machine) bool { return len(m.Config.Programs) > 0 }) {
-		ways = append(ways, "let control planes fetch the rendezvous (rendezvous: {delivery: url})")
+	if i := slices.IndexFunc(o.machines, func(m plan.Machine) bool { return len(m.Config.Programs) > 0 }); i >= 0 {
+		served := layout.Program(o.machines[i].Target.Architecture.V)
+		ways = append(ways, fmt.Sprintf("let control planes fetch the rendezvous (rendezvous: {delivery: url, url: \"https://files.example.com/%s\"}, where you serve %s of the output folder)",
+			path.Base(served), served))
 	}
 	fetched := func(f spec.File) bool { return strings.Contains(f.Source.V, "://") }
 	if slices.ContainsFunc(o.machines, func(m plan.Machine) bool {

@@ -9,7 +9,6 @@ import (
 	"muster/internal/layout"
 	"muster/internal/node"
 	"muster/internal/plan"
-	"muster/internal/problem"
 	"muster/internal/render/payload"
 )
 
@@ -64,11 +63,9 @@ func (g *generator) addServedPrograms() error {
 			return err
 		}
 		g.add(layout.Program(architecture.V), plain)
-		if program.SHA256 != r.SHA256.V {
-			g.problems.Add(problem.Problem{
-				Severity: problem.Warning, At: r.SHA256.At, Message: "the program that this gen carries for " + architecture.V + " has another digest",
-				Instead: "write " + program.SHA256 + " and serve " + layout.Program(architecture.V) + " of the output folder, unless the URL has another release on purpose",
-			})
+		if r.SHA256.Set && program.SHA256 != r.SHA256.V {
+			g.problems.Errorf(r.SHA256.At, "write "+program.SHA256+" or leave it out, and serve "+layout.Program(architecture.V)+" of the output folder",
+				"the program that this gen carries for %s has another digest", architecture.V)
 		}
 	}
 	return nil

@@ -158,15 +158,15 @@ func MediumProgram(architecture string) string { return "muster/rendezvous-" + a
 // deliverProgram brings the program to the machine in the way that the spec chooses.
 func (m *machine) deliverProgram() error {
 	r := m.Cluster.Spec.Rendezvous
-	if r.Delivery.V == "url" {
-		m.conf.set("RENDEZVOUS_PROGRAM", m.programPath())
-		m.conf.set("RENDEZVOUS_URL", r.URL.V)
-		m.conf.set("RENDEZVOUS_SHA256", r.SHA256.V)
-		return nil
-	}
 	program, err := m.Rendezvous.Program(m.Architecture.V)
 	if err != nil {
 		return err
+	}
+	if r.Delivery.V == "url" {
+		m.conf.set("RENDEZVOUS_PROGRAM", m.programPath())
+		m.conf.set("RENDEZVOUS_URL", r.URL.V)
+		m.conf.set("RENDEZVOUS_SHA256", cmp.Or(r.SHA256.V, program.SHA256))
+		return nil
 	}
 	if r.Delivery.V == "media" {
 		m.conf.set("RENDEZVOUS_PROGRAM", m.programPath())

@@ -319,7 +319,8 @@ type Rendezvous struct {
 	// URL is where control planes fetch the program, with delivery url: gen writes it to rendezvous/ of the output
 	// folder, for you to serve.
 	URL Value[string] `yaml:"url" example:"https://files.example.com/rendezvous-amd64"`
-	// SHA256 is the program's digest, with delivery url.
+	// SHA256 is the digest of the program, with delivery url. Left out, it is that of the program that gen writes, and
+	// with another one gen stops: so it tells you when a new gen has another program for you to serve.
 	SHA256 Value[string] `yaml:"sha256" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
 	// Port is the HTTPS port of the rendezvous on control planes.
 	Port Value[int] `yaml:"port" example:"7443"`
@@ -650,7 +651,7 @@ type Archive struct {
 	// URL is where the machine fetches the archive.
 	URL Value[string] `yaml:"url" example:"https://files.example.com/flannel.tar"`
 	// SHA256 is the archive's digest.
-	SHA256 Value[string] `yaml:"sha256" required:"true" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
+	SHA256 Value[string] `yaml:"sha256" required:"true" missing:"write the digest that sha256sum prints of the archive" example:"\"0000000000000000000000000000000000000000000000000000000000000000\""`
 }
 
 // Taint is a taint of a Node object.

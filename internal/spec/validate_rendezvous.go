@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -36,17 +37,17 @@ func rulePortClash(v *validator) {
 	}
 }
 
-// Rule: rendezvous.url and sha256 belong to delivery url, which needs both.
+// Rule: rendezvous.url and sha256 belong to delivery url, which needs the first.
 func ruleDelivery(v *validator) {
 	r := v.Spec.Rendezvous
-	for _, field := range []struct {
-		name string
-		Value[string]
-	}{{"url", r.URL}, {"sha256", r.SHA256}} {
-		switch byURL := r.Delivery.V == "url"; {
-		case byURL && !field.Known():
-			v.errorf(below(r.At, field.name), fmt.Sprintf("write %s, or another delivery", field.name), "delivery url needs it")
-		case r.Delivery.Set && !byURL && field.Known():
+	byURL := r.Delivery.V == "url"
+	if byURL && !r.URL.Known() {
+		founder, _ := v.founder()
+		program := "rendezvous-" + cmp.Or(founder.Architecture.V, "amd64")
+		v.errorf(below(r.At, "url"), fmt.Sprintf("write for example url: https://files.example.com/%s, where you serve rendezvous/%s of the output folder; or another delivery", program, program), "delivery url needs it")
+	}
+	for _, field := range []Value[string]{r.URL, r.SHA256} {
+		if r.Delivery.Set && !byURL && field.Known() {
 			v.errorf(field.At, "write delivery: url beside it, or leave it out", "with delivery %s nothing is fetched", r.Delivery.V)
 		}
 	}

@@ -68,7 +68,7 @@ func sizes(gen, folder string) error {
 	} {
 		rendezvous := "  rendezvous: {delivery: " + c.delivery + "}\n  nodes:"
 		if c.delivery == "url" {
-			rendezvous = "  rendezvous: {delivery: url, url: \"https://files.example.com/rendezvous\", sha256: \"" + strings.Repeat("0", 64) + "\"}\n  nodes:"
+			rendezvous = "  rendezvous: {delivery: url, url: \"https://files.example.com/rendezvous\"}\n  nodes:"
 		}
 		text := strings.NewReplacer("debian12-containerd", c.profile, "  nodes:", rendezvous).Replace(spec(2, 0, 2))
 		into := filepath.Join(folder, c.profile+c.delivery)
