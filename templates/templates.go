@@ -78,8 +78,14 @@ func Script(steps []Step) ([]byte, error) {
 	var out bytes.Buffer
 	var names []string
 	out.WriteString("#!/bin/bash\n# Put together by gen from its templates, whose comments are left out here.\n")
-	if err := appendCode(&out, "scripts/lib.sh"); err != nil {
-		return nil, err
+	ids := make([]string, len(steps))
+	for i, s := range steps {
+		ids[i] = s.ID()
+	}
+	for _, file := range Libraries(ids) {
+		if err := appendCode(&out, file); err != nil {
+			return nil, err
+		}
 	}
 	out.WriteString("define_step() {\ncase $1 in\n")
 	for _, s := range steps {
@@ -95,6 +101,16 @@ func Script(steps []Step) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// Libraries are the files that stand before the given steps, by their ids: what all use, and what only those use that install
+// packages. The latter is a tenth of the script, which a machine without packages has no room for in its document.
+func Libraries(ids []string) []string {
+	files := []string{"scripts/lib.sh"}
+	if slices.Contains(ids, "prepare/packages-apt") || slices.Contains(ids, "prepare/packages-yum") {
+		files = append(files, "scripts/keys.sh")
+	}
+	return files
 }
 
 // appendCode leaves out indentation, lines that are comments, and blank ones. No script here has a string or here-document

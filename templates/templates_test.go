@@ -49,8 +49,8 @@ func sourceFiles(t *testing.T) map[string][]byte {
 func TestShellcheck(t *testing.T) {
 	t.Parallel()
 	scripts := sourceFiles(t)
-	if len(scripts) != len(Steps)+3 {
-		t.Errorf("%d scripts for %d steps, the library, the runner and the modules of ipvs", len(scripts), len(Steps))
+	if len(scripts) != len(Steps)+4 {
+		t.Errorf("%d scripts for %d steps, two libraries, the runner and the modules of ipvs", len(scripts), len(Steps))
 	}
 	scripts["muster.sh"] = script(t, stepNames())
 	consumer.Shellcheck(t, scripts)

@@ -76,7 +76,7 @@ type origin struct {
 	line int
 }
 
-// scriptOrigins finds the template of each line of the script that templates.Script joins: a library, the steps that the
+// scriptOrigins finds the template of each line of the script that templates.Script joins: the libraries, the steps that the
 // script lists itself, each below its label, and the runner. Comments, blank lines and indentation were left out, so each line is the
 // next equal one of its template.
 func scriptOrigins(script []string) ([]origin, error) {
@@ -84,8 +84,13 @@ func scriptOrigins(script []string) ([]origin, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &scriptReader{}
-	if err := r.open("scripts/lib.sh"); err != nil {
+	ids := make([]string, len(steps))
+	for i, label := range steps {
+		ids[i] = strings.Replace(label, "_", "/", 1)
+	}
+	libraries := templates.Libraries(ids)
+	r := &scriptReader{follow: libraries[1:]}
+	if err := r.open(libraries[0]); err != nil {
 		return nil, err
 	}
 	for i, line := range script {
@@ -95,8 +100,8 @@ func scriptOrigins(script []string) ([]origin, error) {
 		case i < 2 || line == "define_step() {" || line == "case $1 in" || line == ";;" || line == "esac" || line == "}":
 			r.between()
 		case len(steps) > 0 && label == steps[0]:
-			phase, name, _ := strings.Cut(steps[0], "_")
-			err, steps = r.open("scripts/"+phase+"/"+name+".sh"), steps[1:]
+			err, steps = r.open("scripts/"+ids[0]+".sh"), steps[1:]
+			ids = ids[1:]
 		case strings.HasPrefix(line, "STEPS=("):
 			err = r.open("scripts/main.sh")
 		default:
@@ -125,6 +130,8 @@ type scriptReader struct {
 	lines   []string
 	at      int // the line to look at next
 	origins []origin
+	// follow are the templates that come after this one with no line between.
+	follow []string
 }
 
 // open goes on with another template. The line that leads to it is gen's own.
@@ -151,7 +158,15 @@ func (r *scriptReader) next(line string) bool {
 			return false
 		}
 	}
-	return false
+	if len(r.follow) == 0 {
+		return false
+	}
+	text, err := templates.FS.ReadFile(r.follow[0])
+	if err != nil {
+		return false // the line is then reported as nobody's
+	}
+	r.file, r.lines, r.at, r.follow = r.follow[0], strings.Split(string(text), "\n"), 0, r.follow[1:]
+	return r.next(line)
 }
 
 // between takes a line that gen puts in.

@@ -65,30 +65,6 @@ fi
 chmod "${4:-644}" "$part"
 put "$part" "$3"
 }
-keys_in_place() {
-local file
-for file in "${KEY_FILES[@]}"; do [[ -s $file ]] || return; done
-}
-accept_keys() {
-local i home gpg
-for i in "${!KEY_FILES[@]}"; do
-if [[ -s ${KEY_FILES[i]} ]]; then continue; fi
-home=$(mktemp -d -p "$RUN")
-gpg=(gpg --homedir "$home" --batch --no-tty --quiet)
-"${GET[@]}" "$home/fetched" "${KEY_URLS[i]}"
-"${gpg[@]}" --import "$home/fetched" || : # it complains of any key in the file that is odd
-if ! "${gpg[@]}" --with-colons --fingerprint --list-keys | grep -A1 '^pub:' | grep "^fpr:.*:${KEY_FINGERPRINTS[i]}:" >/dev/null; then
-echo "the key for ${KEY_FILES[i]} has not the fingerprint ${KEY_FINGERPRINTS[i]}: the source is not what it was, or the profile is out of date"
-return 1
-fi
-mkdir -p "${KEY_FILES[i]%/*}"
-if [[ ${KEY_FILES[i]} != *.gpg ]]; then gpg+=(--armor); fi
-"${gpg[@]}" --export "${KEY_FINGERPRINTS[i]}" >"${KEY_FILES[i]}.muster-new"
-chmod 644 "${KEY_FILES[i]}.muster-new"
-put "${KEY_FILES[i]}.muster-new" "${KEY_FILES[i]}"
-rm -rf "$home"
-done
-}
 config_sum() {
 local service=$1
 shift
@@ -142,7 +118,7 @@ in_container() { systemd-detect-virt --container --quiet; }
 load_modules() {
 local module rc=0
 if in_container; then return; fi
-for module in "${MODULES[@]}"; do module_loaded "$module" || modprobe -- "$module" || rc=1; done
+for module in "${MODULES[@]/%nf?conntrack/$(conntrack_module)}"; do module_loaded "$module" || modprobe -- "$module" || rc=1; done
 if [[ $IPVS == true ]]; then /bin/bash "$IPVS_SCRIPT" || rc=1; fi
 return $rc
 }
@@ -249,7 +225,7 @@ case $1 in
 prepare_modules)
 step "loading kernel modules" "the kernel of this image lacks a module that Kubernetes needs: boot a kernel that has it, or take it out of system.modules"
 done_already() {
-local module wanted=("${MODULES[@]}")
+local module wanted=("${MODULES[@]/%nf?conntrack/$(conntrack_module)}")
 if in_container; then say "$LABEL: this is a container: the modules are its host's" && return; fi
 if [[ $IPVS == true ]]; then wanted+=(ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh "$(conntrack_module)"); fi
 for module in "${wanted[@]}"; do
