@@ -31,20 +31,20 @@ func TestInterfaceWithTheNodesAddress(t *testing.T) {
 		}
 		return out
 	}
-	bond := node.Bond{Link: node.Link{Name: "bond0"}, Interfaces: []string{"eth0", "eth1"}}
-	ownBond := node.Bond{Link: own("bond0"), Interfaces: bond.Interfaces}
+	bond := node.Bond{Link: node.Link{Name: "bond0"}, Interfaces: []string{"eth0", "eth1"}, Mode: "active-backup"}
+	ownBond := node.Bond{Link: own("bond0"), Interfaces: bond.Interfaces, Mode: bond.Mode}
 	dhcp := node.Link{Name: "vlan5", MTU: 1450, DHCP4: true}
 	for said, want := range map[string]node.Network{
 		wide + "interface: eth0": {Ethernets: []node.Ethernet{{Link: own("eth0")}}},
 		wide + "interface: vlan5, vlans: {vlan5: {id: 5, link: eth0}}": {Ethernets: bare("eth0"), VLANs: []node.VLAN{{Link: own("vlan5"), ID: 5, Parent: "eth0"}}},
 		wide + "interface: vlan5, vlans: {vlan5: {id: 5, link: eth0, mtu: 1400, addresses: [10.1.0.1/24], routes: [{to: 10.3.0.0/16, via: 10.1.0.3}]}}": {
 			Ethernets: bare("eth0"), VLANs: []node.VLAN{{Link: more, ID: 5, Parent: "eth0"}}},
-		wide + "interface: vlan5, bonds: {bond0: {interfaces: [eth0, eth1]}}, vlans: {vlan5: {id: 5, link: bond0}}": {
+		wide + "interface: vlan5, bonds: {bond0: {interfaces: [eth0, eth1], parameters: {mode: active-backup}}}, vlans: {vlan5: {id: 5, link: bond0}}": {
 			Ethernets: bare("eth0", "eth1"), Bonds: []node.Bond{bond}, VLANs: []node.VLAN{{Link: own("vlan5"), ID: 5, Parent: "bond0"}}},
 		wide + "interface: eth0, vlans: {vlan5: {id: 5, link: eth0}, vlan6: {id: 6, link: eth1}}": {
 			Ethernets: append([]node.Ethernet{{Link: own("eth0")}}, bare("eth1")...),
 			VLANs:     []node.VLAN{{Link: node.Link{Name: "vlan5"}, ID: 5, Parent: "eth0"}, {Link: node.Link{Name: "vlan6"}, ID: 6, Parent: "eth1"}}},
-		wide + "interface: bond0, bonds: {bond0: {interfaces: [eth0, eth1]}}, vlans: {vlan5: {id: 5, link: eth2}}": {
+		wide + "interface: bond0, bonds: {bond0: {interfaces: [eth0, eth1], parameters: {mode: active-backup}}}, vlans: {vlan5: {id: 5, link: eth2}}": {
 			Ethernets: bare("eth0", "eth1", "eth2"), Bonds: []node.Bond{ownBond}, VLANs: []node.VLAN{{Link: node.Link{Name: "vlan5"}, ID: 5, Parent: "eth2"}}},
 		wide + "interface: vlan5, vlans: {vlan5: {id: 5, link: eth0}, vlan6: {id: 6, link: eth1}}": {
 			Ethernets: bare("eth0", "eth1"), VLANs: []node.VLAN{{Link: own("vlan5"), ID: 5, Parent: "eth0"}, {Link: node.Link{Name: "vlan6"}, ID: 6, Parent: "eth1"}}},
