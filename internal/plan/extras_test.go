@@ -20,7 +20,7 @@ func TestFetchedByHTTP(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatalf("problems are %v", problems)
 	}
-	if conf := contentsOf(t, machines[0], confFile); !strings.Contains(conf, "\nDOWNLOAD_PATHS=(/opt/x)\nDOWNLOAD_URLS=(http://files.example.com/x)\n") {
+	if conf := contentsOf(t, machines[0], ConfFile); !strings.Contains(conf, "\nDOWNLOAD_PATHS=(/opt/x)\nDOWNLOAD_URLS=(http://files.example.com/x)\n") {
 		t.Errorf("nothing is fetched:\n%s", conf)
 	}
 }

@@ -23,7 +23,7 @@ func TestModulesOfSettings(t *testing.T) {
 			if got := strings.Join(strings.Fields(contentsOf(t, machines[0], modulesFile)), " "); got != want {
 				t.Errorf("%s, %s: %s has %s, want %s", settings, mode, modulesFile, got, want)
 			}
-			if conf := contentsOf(t, machines[0], confFile); !strings.Contains(conf, "\nMODULES=("+want+")\n") {
+			if conf := contentsOf(t, machines[0], ConfFile); !strings.Contains(conf, "\nMODULES=("+want+")\n") {
 				t.Errorf("%s, %s: the script does not load %s:\n%s", settings, mode, want, conf)
 			}
 		}

@@ -71,7 +71,7 @@ func TestDryRun(t *testing.T) {
 					t.Errorf("%s, %v: dryRun of %s is %v, want %v", version, dry, kind, got, want)
 				}
 			}
-			flag := strings.Contains(contentsOf(t, machines[0], confFile), "\nKUBEADM_FLAGS=('--dry-run')\n")
+			flag := strings.Contains(contentsOf(t, machines[0], ConfFile), "\nKUBEADM_FLAGS=('--dry-run')\n")
 			if flag != (dry && inConfig == nil) {
 				t.Errorf("%s, %v: the flag --dry-run is there: %v", version, dry, flag)
 			}

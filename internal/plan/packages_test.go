@@ -23,7 +23,7 @@ func TestUncheckedPackages(t *testing.T) {
 			if got := contentsOf(t, machines[0], c.file); !strings.Contains(got, want) {
 				t.Errorf("%s, gpgCheck %s: want %q in\n%s", profile, check, want, got)
 			}
-			if keys := strings.Contains(contentsOf(t, machines[0], confFile), "\nKEY_URLS=("); keys != (check == "true") {
+			if keys := strings.Contains(contentsOf(t, machines[0], ConfFile), "\nKEY_URLS=("); keys != (check == "true") {
 				t.Errorf("%s, gpgCheck %s: keys are fetched: %v", profile, check, keys)
 			}
 		}
@@ -58,7 +58,7 @@ func TestPreinstalled(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatalf("%v: problems are %v", row, problems)
 		}
-		conf := contentsOf(t, machines[0], confFile)
+		conf := contentsOf(t, machines[0], ConfFile)
 		found := strings.Contains(conf, "\nKEY_") || strings.Contains(conf, "\nPACKAGES_") || strings.Contains(conf, "\nBINARY_")
 		for _, f := range machines[0].Config.Files {
 			found = found || strings.HasPrefix(f.Path, "/etc/apt/") || strings.HasPrefix(f.Path, "/etc/yum.repos.d/")

@@ -107,7 +107,6 @@ type machine struct {
 // each boot.
 const (
 	etcFolder     = "/etc/muster"
-	confFile      = etcFolder + "/node.conf"
 	initFile      = etcFolder + "/kubeadm-init.yaml"
 	joinFile      = etcFolder + "/kubeadm-join.yaml"
 	manifests     = etcFolder + "/manifests"
@@ -152,7 +151,7 @@ func (m *machine) build() node.Config {
 	m.addExtraUnits()
 	m.planCommands()
 	m.planScripts()
-	m.addFile(node.File{Path: confFile, Mode: 0o600, Contents: m.conf.bytes()})
+	m.addFile(node.File{Path: ConfFile, Mode: 0o600, Contents: m.conf.bytes()})
 	return m.config
 }
 

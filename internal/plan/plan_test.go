@@ -95,7 +95,7 @@ func TestOwnersOfFiles(t *testing.T) {
 		if got := ownerText(here.Owner, here.Group); got != want {
 			t.Errorf("%s: the embedded file is %s's, want %s", owner, got, want)
 		}
-		if conf := contentsOf(t, machines[0], confFile); !strings.Contains(conf, "\nDOWNLOAD_OWNERS=("+want+")\n") {
+		if conf := contentsOf(t, machines[0], ConfFile); !strings.Contains(conf, "\nDOWNLOAD_OWNERS=("+want+")\n") {
 			t.Errorf("%s: the fetched file is not %s's:\n%s", owner, want, conf)
 		}
 	}

@@ -44,7 +44,7 @@ var SecretFiles = []string{keyFile, grantFile}
 
 // FromSecrets reports whether a line of a file on a machine is made from the secrets bundle.
 func FromSecrets(path string, line []byte) bool {
-	if path == confFile {
+	if path == ConfFile {
 		return bytes.HasPrefix(line, []byte(notBefore+"="))
 	}
 	return path == caFile || path == certificateFile || slices.Contains(SecretFiles, path)

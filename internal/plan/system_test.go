@@ -36,7 +36,7 @@ func TestControlPlanesReachAllKubelets(t *testing.T) {
 		}
 		machines, _ := planned(t, text+c.more+proxy)
 		for i, want := range []string{own + c.plane, own + c.worker} {
-			_, got, _ := strings.Cut(contentsOf(t, machines[i], confFile), "NO_PROXY='")
+			_, got, _ := strings.Cut(contentsOf(t, machines[i], ConfFile), "NO_PROXY='")
 			if got, _, _ = strings.Cut(got, "'"); got != want {
 				t.Errorf("%s: %s goes without proxy to\n%s, want\n%s", name, machines[i].Config.Name, got, want)
 			}
@@ -102,7 +102,7 @@ func TestPortsOfTheDocs(t *testing.T) {
 	opened := map[string]bool{}
 	for _, backend := range []string{"vxlan", "wireguard", "host-gw"} {
 		machines, _ := planned(t, strings.Replace(small, "debian12-containerd", "centos7-docker", 1)+"      system: {firewall: ports}\n  cni: {flannel: {backend: "+backend+"}}\n")
-		_, ports, _ := strings.Cut(contentsOf(t, machines[0], confFile), "\nFIREWALL_PORTS=(")
+		_, ports, _ := strings.Cut(contentsOf(t, machines[0], ConfFile), "\nFIREWALL_PORTS=(")
 		ports, _, _ = strings.Cut(ports, ")")
 		for _, p := range strings.Fields(ports) {
 			opened[p] = true

@@ -19,7 +19,7 @@ func TestTimeServers(t *testing.T) {
 		if got := contentsOf(t, machines[0], c.file); got != c.want {
 			t.Errorf("%s: %s is\n%s, want\n%s", profile, c.file, got, c.want)
 		}
-		if conf := contentsOf(t, machines[0], confFile); !strings.Contains(conf, "\nTIME_CONFIG="+c.file+"\n") {
+		if conf := contentsOf(t, machines[0], ConfFile); !strings.Contains(conf, "\nTIME_CONFIG="+c.file+"\n") {
 			t.Errorf("%s: the script does not know %s:\n%s", profile, c.file, conf)
 		}
 	}
