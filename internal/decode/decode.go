@@ -33,10 +33,12 @@ const MaxSize = 16 << 20
 //
 // Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, enum:"a,b" lists the
 // values of a Value[string], example is shown where the key is missing or has a value of another type, missing:"what to
-// write" in its place where the key is missing, empty:"true" marks a list for which an empty one is proposed where nothing is written. A method Refused() map[string]string names keys
-// that are refused with a reason of their own, Hints() Hints tells more of the keys that there are. A target that has a
-// method Advice() Advice chooses what problems of the
-// whole file tell the user to do.
+// write" in its place where the key is missing, and empty:"true" marks a list for which an empty one is proposed where
+// nothing is written.
+//
+// Methods of structures: Refused() map[string]string names keys that are refused with a reason of their own, Hints()
+// Hints tells more of the keys that there are. The target's Advice() Advice chooses what problems of the whole file tell
+// the user to do.
 func Into(target any, data []byte, problems *problem.List) {
 	d := &decoder{problems: problems, advice: adviceOf(target)}
 	root := d.parse(data)
