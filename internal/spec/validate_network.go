@@ -16,7 +16,7 @@ var (
 	networkScopeRules = []func(*validator, Scope){ruleInterfaceName, ruleNetmask, ruleMaskTwice, rulePrefixLength, ruleGatewaySyntax,
 		ruleNameserver, ruleSearchDomain, ruleMTU, ruleFurtherAddress, ruleRouteTo, ruleRouteVia, ruleRouteMetric, ruleVLANID, ruleVLANLink, ruleBondMembers,
 		ruleBondMonitor, ruleLinkName, ruleNameserverCount}
-	networkTargetRules  = []func(*validator, Target){ruleInterfaceInBond, ruleInterfaceDefined, ruleVLANLinkDefined}
+	networkTargetRules  = []func(*validator, Target){ruleInterfaceInBond, ruleInterfaceDefined, ruleVLANLinkDefined, ruleVLANOnVLAN}
 	networkClusterRules = []func(*validator){rulePodSubnet, ruleServiceSubnetSize, ruleServiceSubnet, rulePodSubnetSize, ruleNetworksApart, ruleDNSDomain}
 )
 
@@ -85,6 +85,16 @@ func ruleVLANLinkDefined(v *validator, t Target) {
 	for _, vlan := range t.Network.VLANs.Entries {
 		if vlan.Value.Link.V != vlan.Key { // otherwise refused by ruleVLANLink
 			v.checkDefined(t, vlan.Value.Link)
+		}
+	}
+}
+
+// Rule: the interface below a VLAN is a card or a bond, and not another VLAN.
+func ruleVLANOnVLAN(v *validator, t Target) {
+	for _, vlan := range t.Network.VLANs.Entries {
+		link := vlan.Value.Link
+		if _, isVLAN := t.Network.VLANs.Get(link.V); isVLAN && link.V != vlan.Key && t.Node != nil {
+			v.errorf(link.At, "write the name of a card or of a bond", "muster makes no VLAN on a VLAN, and %s is one", link.V)
 		}
 	}
 }
