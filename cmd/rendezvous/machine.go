@@ -7,10 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,27 +41,12 @@ func (m *machine) stateFile() string { return filepath.Join(m.cfg.DataDir+".agen
 // Load reads the agent's state.
 func (m *machine) Load() (agent.State, error) {
 	var s agent.State
-	data, err := os.ReadFile(m.stateFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil {
-		return s, fmt.Errorf("the agent's state: %w", err)
-	}
-	return s, nil
+	err := durable.ReadJSON(m.stateFile(), &s)
+	return s, err
 }
 
 // Save replaces the agent's state; it is on disk when Save returns.
-func (m *machine) Save(s agent.State) error {
-	data, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("the agent's state: %w", err)
-	}
-	return durable.Replace(m.stateFile(), data)
-}
+func (m *machine) Save(s agent.State) error { return durable.WriteJSON(m.stateFile(), s) }
 
 // joined says whether this machine is in the cluster for good.
 func (m *machine) joined() bool {

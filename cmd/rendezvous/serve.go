@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -135,18 +132,9 @@ type revocations struct {
 
 func (r *revocations) load(file string) error {
 	r.file = file
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &r.names)
-	}
+	err := durable.ReadJSON(file, &r.names)
 	slices.Sort(r.names)
-	if err != nil {
-		return fmt.Errorf("the revoked nodes: %s: %w", file, err)
-	}
-	return nil
+	return err
 }
 
 func (r *revocations) has(name string) bool {
@@ -165,10 +153,7 @@ func (r *revocations) set(names []string) error {
 		return nil
 	}
 	r.names, r.written = names, false
-	data, err := json.Marshal(names)
-	if err == nil {
-		err = durable.Replace(r.file, append(data, '\n'))
-	}
+	err := durable.WriteJSON(r.file, names)
 	r.written = err == nil
 	return err
 }

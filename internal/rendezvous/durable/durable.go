@@ -1,8 +1,11 @@
-// Package durable owns how files that have to survive a power cut are written. It must not know what is in them.
+// Package durable owns how files that have to survive a power cut are written and read. It must not know what is in them.
 package durable
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -31,4 +34,29 @@ func Replace(path string, data []byte) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// WriteJSON writes a value as Replace does.
+func WriteJSON(path string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return Replace(path, append(data, '\n'))
+}
+
+// ReadJSON reads what WriteJSON wrote. A file that is not there leaves the value as it is; the error of any other that
+// cannot be read names it.
+func ReadJSON(path string, value any) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, value); err != nil {
+		return fmt.Errorf("%s cannot be read: %w", path, err)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package durable_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"muster/internal/rendezvous/durable"
@@ -38,5 +39,26 @@ func TestReplaceFails(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+}
+
+// TestJSON: what was written is read, no file is no error, and one that is damaged is named.
+func TestJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	value := []string{"unchanged"}
+	if err := durable.ReadJSON(path, &value); err != nil || value[0] != "unchanged" {
+		t.Errorf("without a file: %v, %v", value, err)
+	}
+	if err := durable.WriteJSON(path, []string{"a"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.ReadJSON(path, &value); err != nil || len(value) != 1 || value[0] != "a" {
+		t.Errorf("read %v, %v", value, err)
+	}
+	if err := os.WriteFile(path, []byte(`["a`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.ReadJSON(path, &value); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a damaged file: %v", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"muster/internal/rendezvous"
+	"muster/internal/rendezvous/durable"
 )
 
 // Engine is the replicated store's machinery on this machine; package dqlite has the real one.
@@ -144,11 +145,11 @@ type state struct {
 // New reads the state. The API may answer from then on.
 func New(cfg Config) (*Formation, error) {
 	f := &Formation{Config: cfg}
-	if err := readJSON(f.stateFile(), &f.state); err != nil {
+	if err := durable.ReadJSON(f.stateFile(), &f.state); err != nil {
 		return nil, err
 	}
 	var known map[string]string
-	if err := readJSON(f.Known, &known); err != nil {
+	if err := durable.ReadJSON(f.Known, &known); err != nil {
 		return nil, err
 	}
 	var err error
@@ -183,7 +184,7 @@ func (f *Formation) change(do func(s *state) error) error {
 	if err := do(&s); err != nil {
 		return err
 	}
-	if err := writeJSON(f.stateFile(), s); err != nil {
+	if err := durable.WriteJSON(f.stateFile(), s); err != nil {
 		return err
 	}
 	f.state = s
@@ -269,7 +270,7 @@ func (f *Formation) stop(ctx context.Context) error {
 // choose decides once what a machine without a store does.
 func (f *Formation) choose(ctx context.Context) error {
 	var before bool
-	if err := readJSON(f.Founded, &before); err != nil {
+	if err := durable.ReadJSON(f.Founded, &before); err != nil {
 		return err
 	}
 	self, err := f.Membership(ctx)
@@ -716,7 +717,7 @@ func (f *Formation) Confirm(_ context.Context, uid string) error {
 			return rendezvous.Errorf(rendezvous.CodeForbidden, "this control plane does not hold that store")
 		}
 		if s.Founder && !s.Confirmed {
-			if err := writeJSON(f.Founded, true); err != nil {
+			if err := durable.WriteJSON(f.Founded, true); err != nil {
 				return err
 			}
 		}

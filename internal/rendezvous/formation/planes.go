@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"muster/internal/rendezvous"
+	"muster/internal/rendezvous/durable"
 )
 
 // planes are the control planes that this machine knows: those of its document, in the order of the spec, and those that
@@ -89,7 +90,7 @@ func (f *Formation) setKnown(change func(later map[string]string)) error {
 	if err != nil || maps.Equal(planes.later, f.planes.later) {
 		return err
 	}
-	if err := writeJSON(f.Known, planes.later); err != nil {
+	if err := durable.WriteJSON(f.Known, planes.later); err != nil {
 		return err
 	}
 	f.planes = planes
