@@ -534,7 +534,7 @@ func (f *Formation) emptied(ctx context.Context, s state) (bool, error) {
 		return true, f.giveUp(ctx, true)
 	}
 	text := fmt.Sprintf("the store of the control planes has lost everything, as with a damaged disk; "+
-		"to make another one, stop muster-rendezvous on all control planes, remove %s on each, and start it again", f.Dir)
+		"to make another one, stop muster-rendezvous on all control planes, remove %s on each, and where no cluster runs yet also %s, and start it again", f.Dir, f.Founded)
 	f.say("%s", text)
 	f.Service.Trouble(text)
 	return true, err

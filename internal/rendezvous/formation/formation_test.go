@@ -1182,7 +1182,7 @@ func TestEmptiedStore(t *testing.T) {
 		runs    bool
 		madeNew bool
 	}{
-		{"alone, in the cluster", 1, true, true}, {"alone, without a cluster", 1, false, false}, {"one of three", 3, true, false},
+		{"alone, in the cluster", 1, true, true}, {"alone, without a cluster", 1, false, false}, {"one of three", 3, true, false}, {"one of three, without a cluster", 3, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -1223,6 +1223,22 @@ func TestEmptiedStore(t *testing.T) {
 					w.mustSettle(2)
 					w.check()
 				}
+				for _, h := range w.hosts {
+					h.stop()
+				}
+				if c.madeNew {
+					return
+				}
+				for _, h := range w.hosts { // as it was said
+					h.wipe(false)
+					if err := os.RemoveAll(filepath.Join(h.dir, "founded")); err != nil {
+						t.Error(err)
+					}
+				}
+				for _, h := range w.hosts {
+					h.boot()
+				}
+				w.mustSettle(2)
 				for _, h := range w.hosts {
 					h.stop()
 				}
