@@ -90,7 +90,7 @@ func scriptOrigins(script []string) ([]origin, error) {
 	}
 	libraries := templates.Libraries(ids)
 	r := &scriptReader{follow: libraries[1:]}
-	if err := r.open(libraries[0]); err != nil {
+	if err := r.load(libraries[0]); err != nil {
 		return nil, err
 	}
 	for i, line := range script {
@@ -136,12 +136,15 @@ type scriptReader struct {
 
 // open goes on with another template. The line that leads to it is gen's own.
 func (r *scriptReader) open(file string) error {
+	r.between()
+	return r.load(file)
+}
+
+// load goes on with another template at once.
+func (r *scriptReader) load(file string) error {
 	text, err := templates.FS.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("template %s is not there; that is a mistake of gen's, please report it", file)
-	}
-	if r.lines != nil {
-		r.between()
 	}
 	r.file, r.lines, r.at = file, strings.Split(string(text), "\n"), 0
 	return nil
@@ -161,12 +164,9 @@ func (r *scriptReader) next(line string) bool {
 	if len(r.follow) == 0 {
 		return false
 	}
-	text, err := templates.FS.ReadFile(r.follow[0])
-	if err != nil {
-		return false // the line is then reported as nobody's
-	}
-	r.file, r.lines, r.at, r.follow = r.follow[0], strings.Split(string(text), "\n"), 0, r.follow[1:]
-	return r.next(line)
+	file := r.follow[0]
+	r.follow = r.follow[1:]
+	return r.load(file) == nil && r.next(line) // a line of a template that is not there is reported as nobody's
 }
 
 // between takes a line that gen puts in.
