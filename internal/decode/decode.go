@@ -31,8 +31,8 @@ const MaxSize = 16 << 20
 // values of the wrong type or outside their enumeration. What could be read is in target all the same, so that rules of
 // meaning can be checked in the same run.
 //
-// Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, enum:"a,b" lists the
-// values of a Value[string], example is shown where the key is missing or has a value of another type, missing:"what to
+// Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, required:"merged" demands
+// it of what the file says at several places together (see Missing), enum:"a,b" lists the values of a Value[string], example is shown where the key is missing or has a value of another type, missing:"what to
 // write" in its place where the key is missing, and empty:"true" marks a list for which an empty one is proposed where
 // nothing is written.
 //
@@ -332,7 +332,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 		case seen[name]:
 		case misspelt: // it is in the file and could not be read: neither this nor a rule may call it missing
 			setAt(v.FieldByIndex(fields[name].Index), at)
-		case fields[name].Tag.Get("required") != "":
+		case fields[name].Tag.Get("required") == "true":
 			f := field{fields[name], name, join(path, name)}
 			d.problems.Errorf(place(n, f.path), f.ifMissing(), "is missing")
 		}

@@ -3,6 +3,7 @@ package decode
 import (
 	"maps"
 	"reflect"
+	"slices"
 )
 
 // Keyed is an element that a narrower list adds to a wider one by its key, replacing the element of the same key.
@@ -37,7 +38,7 @@ func mergeStruct(wide, narrow reflect.Value) {
 }
 
 func (v *Value[T]) merge(narrow any) {
-	if n := narrow.(Value[T]); n.Set {
+	if n := narrow.(Value[T]); n.Set || n.Known() && !v.Set { // one that could not be read is none that is missing
 		*v = n
 	}
 }
@@ -45,6 +46,9 @@ func (v *Value[T]) merge(narrow any) {
 func (l *List[T]) merge(narrow any) {
 	n := narrow.(List[T])
 	if !n.Set {
+		if n.Known() && !l.Set { // it could not be read, and is not missing
+			*l = n
+		}
 		return
 	}
 	if _, keyed := any(*new(T)).(Keyed); !keyed || !l.Set {
@@ -162,6 +166,33 @@ func Patch(document, patch any) any {
 		out[k] = Patch(out[k], v)
 	}
 	return out
+}
+
+// Lack is a key that is written nowhere and has to be.
+type Lack struct {
+	// Key is the path of the key below the value that it was looked for in.
+	Key string
+	// Instead is what to write.
+	Instead string
+}
+
+// Missing finds the keys that are demanded of merged values (required:"merged") and that none of those had from which
+// this one was merged. A block that is missing as a whole lacks no keys besides.
+func Missing[T any](merged T) []Lack { return missing(reflect.ValueOf(merged), "") }
+
+func missing(v reflect.Value, path string) (lacks []Lack) {
+	fields := fieldsOf(v.Type())
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		f, value := fields[key], v.FieldByIndex(fields[key].Index)
+		_, whole := value.Interface().(holder)
+		switch {
+		case f.Tag.Get("required") == "merged" && !placeOf(value).Known():
+			lacks = append(lacks, Lack{join(path, key), field{f, key, ""}.ifMissing()})
+		case !whole:
+			lacks = append(lacks, missing(value, join(path, key))...)
+		}
+	}
+	return lacks
 }
 
 // Idle finds what looks as if it took something of wide away and does not: blocks, maps, and lists of keyed elements

@@ -120,6 +120,56 @@ func TestMergeKeepsPlaces(t *testing.T) {
 	}
 }
 
+// TestMergeUnread: what could not be read is not missing from what is merged, and takes nothing from what could be.
+func TestMergeUnread(t *testing.T) {
+	unread := func(text string) scope {
+		var s scope
+		Into(&s, []byte(text), &problem.List{})
+		return s
+	}
+	wrong := unread("\nlinks: {l: {id: x}}\nwords: a\n")
+	got := Merge(scopeOf(t, "links: {l: {mtu: 1}}"), wrong)
+	if link, _ := got.Links.Get("l"); link.ID.Set || link.ID.Line != 2 || got.Words.Set || got.Words.Line != 3 {
+		t.Errorf("what could not be read counts as missing: %+v", got)
+	}
+	got = Merge(scopeOf(t, "links: {l: {id: 1}}\nwords: [b]"), wrong)
+	if link, _ := got.Links.Get("l"); link.ID.V != 1 || len(got.Words.Items) != 1 {
+		t.Errorf("what could not be read took the place of what could: %+v", got)
+	}
+}
+
+// demanding is a type with keys that are demanded of merged values.
+type demanding struct {
+	At
+	Name  Value[string]       `yaml:"name" required:"merged" example:"a"`
+	Words List[Value[string]] `yaml:"words" required:"merged" missing:"write words" example:"[a]"`
+	Inner struct {
+		At
+		Mode Value[string] `yaml:"mode" required:"merged" enum:"x,y" example:"x"`
+	} `yaml:"inner" required:"merged" example:"{mode: x}"`
+}
+
+// TestMissing names what none of the merged values has, and nothing below a block that is missing as a whole.
+func TestMissing(t *testing.T) {
+	for _, c := range []struct{ wide, narrow, want string }{
+		{"{name: a, words: []}", "{inner: {mode: x}}", ""},
+		{"{name: a}", "{name: b}", "inner: write for example inner: {mode: x}|words: write words"},
+		{"{name: a, words: [], inner: {}}", "{}", "inner.mode: write for example mode: x; it may be x, y"},
+		{"{nam: a, words: [], inner: {mode: z}}", "{}", ""},
+	} {
+		var wide, narrow demanding
+		Into(&wide, []byte(c.wide), &problem.List{})
+		Into(&narrow, []byte(c.narrow), &problem.List{})
+		var found []string
+		for _, lack := range Missing(Merge(wide, narrow)) {
+			found = append(found, lack.Key+": "+lack.Instead)
+		}
+		if got := strings.Join(found, "|"); got != c.want {
+			t.Errorf("%s, %s: %q, want %q", c.wide, c.narrow, got, c.want)
+		}
+	}
+}
+
 // TestIdle finds what is empty, adds nothing and takes nothing away.
 func TestIdle(t *testing.T) {
 	const wide = "{name: a, words: [a], files: [{path: /a}], labels: {a: x}, inner: {id: 1}, free: {a: 1}}"

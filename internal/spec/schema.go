@@ -441,13 +441,14 @@ type Route struct {
 	Metric Value[int] `yaml:"metric" example:"100"`
 }
 
-// VLAN is a tagged interface, as netplan has it.
+// VLAN is a tagged interface, as netplan has it. What its nodes have in common may be said once, for the cluster or a
+// role, and the rest, such as addresses, at each node.
 type VLAN struct {
 	At
 	// ID is the VLAN tag, 1 to 4094.
-	ID Value[int] `yaml:"id" required:"true" example:"10"`
+	ID Value[int] `yaml:"id" required:"merged" example:"10"`
 	// Link is the interface below.
-	Link Value[string] `yaml:"link" required:"true" example:"ens33"`
+	Link Value[string] `yaml:"link" required:"merged" example:"ens33"`
 	// Addresses are the interface's addresses, with prefix length.
 	Addresses List[Value[string]] `yaml:"addresses" example:"[10.10.0.5/24]"`
 	// Routes are static routes through this interface.
@@ -456,13 +457,14 @@ type VLAN struct {
 	MTU Value[int] `yaml:"mtu" example:"1450"`
 }
 
-// Bond joins interfaces, as netplan has it.
+// Bond joins interfaces, as netplan has it. What its nodes have in common may be said once, for the cluster or a role,
+// and the rest, such as addresses, at each node.
 type Bond struct {
 	At
 	// Interfaces are the joined interfaces' names.
-	Interfaces List[Value[string]] `yaml:"interfaces" required:"true" example:"[ens33, ens34]"`
+	Interfaces List[Value[string]] `yaml:"interfaces" required:"merged" example:"[ens33, ens34]"`
 	// Parameters are the bond's settings.
-	Parameters BondParameters `yaml:"parameters" required:"true" example:"{mode: active-backup}"`
+	Parameters BondParameters `yaml:"parameters" required:"merged" example:"{mode: active-backup}"`
 	// Addresses are the interface's addresses, with prefix length.
 	Addresses List[Value[string]] `yaml:"addresses" example:"[10.10.0.5/24]"`
 	// Routes are static routes through this interface.
@@ -475,7 +477,7 @@ type Bond struct {
 type BondParameters struct {
 	At
 	// Mode is the kernel's bonding mode.
-	Mode Value[string] `yaml:"mode" required:"true" enum:"balance-rr,active-backup,balance-xor,broadcast,802.3ad,balance-tlb,balance-alb" example:"active-backup"`
+	Mode Value[string] `yaml:"mode" required:"merged" enum:"balance-rr,active-backup,balance-xor,broadcast,802.3ad,balance-tlb,balance-alb" example:"active-backup"`
 	// MIIMonitorInterval is the link check interval in milliseconds.
 	MIIMonitorInterval Value[int] `yaml:"mii-monitor-interval" example:"100"`
 	// LACPRate is how often LACP packets are asked for.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/decode"
 	"muster/internal/problem"
 )
 
@@ -16,7 +17,7 @@ var (
 	networkScopeRules = []func(*validator, Scope){ruleInterfaceName, ruleNetmask, ruleMaskTwice, rulePrefixLength, ruleGatewaySyntax,
 		ruleNameserver, ruleSearchDomain, ruleMTU, ruleFurtherAddress, ruleRouteTo, ruleRouteVia, ruleRouteMetric, ruleVLANID, ruleVLANLink, ruleBondMembers,
 		ruleBondMonitor, ruleLinkName, ruleNameserverCount}
-	networkTargetRules  = []func(*validator, Target){ruleInterfaceInBond, ruleInterfaceDefined, ruleVLANLinkDefined, ruleVLANOnVLAN}
+	networkTargetRules  = []func(*validator, Target){ruleLinkWhole, ruleInterfaceInBond, ruleInterfaceDefined, ruleVLANLinkDefined, ruleVLANOnVLAN}
 	networkClusterRules = []func(*validator){rulePodSubnet, ruleServiceSubnetSize, ruleServiceSubnet, rulePodSubnetSize, ruleNetworksApart, ruleDNSDomain}
 )
 
@@ -46,6 +47,37 @@ func ruleInterfaceName(v *validator, s Scope) {
 	}
 }
 
+// Rule: a VLAN has an id and a link, and a bond has interfaces and a mode; all that is said of it for the cluster, the
+// role and the node counts together.
+func ruleLinkWhole(v *validator, t Target) {
+	if t.Node != nil {
+		checkWhole(v, t, func(n Network) Map[VLAN] { return n.VLANs })
+		checkWhole(v, t, func(n Network) Map[Bond] { return n.Bonds })
+	}
+}
+
+// checkWhole reports what the node's VLANs or bonds lack where they are first spoken of: that is one place for all nodes
+// that have them from a wider scope.
+func checkWhole[T any](v *validator, t Target, links func(Network) Map[T]) {
+	role := v.Spec.Worker
+	if t.IsControlPlane() {
+		role = v.Spec.ControlPlane
+	}
+	for _, link := range links(t.Network).Entries {
+		first := link.At
+		for _, n := range []Network{t.Node.Network, role.Network, v.Spec.Network} {
+			for _, said := range links(n).Entries {
+				if said.Key == link.Key {
+					first = said.At
+				}
+			}
+		}
+		for _, lack := range decode.Missing(link.Value) {
+			v.errorf(below(first, lack.Key), lack.Instead, "is missing")
+		}
+	}
+}
+
 // Rule: an interface that a bond joins has no address: network.interface is then the bond.
 func ruleInterfaceInBond(v *validator, t Target) {
 	name := t.Network.Interface
@@ -58,7 +90,7 @@ func ruleInterfaceInBond(v *validator, t Target) {
 			continue
 		}
 		at := name.At
-		if block := parentPath(parentPath(bond.Path)); scopeRank(block) > scopeRank(at.Path) { // other machines keep the wider one
+		if block := parentPath(parentPath(parentPath(bond.Value.Interfaces.Path))); scopeRank(block) > scopeRank(at.Path) { // other machines keep the wider one
 			at = At{Path: block + ".interface"}
 		}
 		v.errorf(at, "write interface: "+bond.Key, "the bond %s joins %s and has the node's address in its place", bond.Key, name.V)

@@ -81,7 +81,7 @@ func (m *model) blockSchema(b *block) (*schema, error) {
 			return nil, err
 		}
 		s.Properties[f.key] = property
-		if f.required {
+		if f.atOnce {
 			s.Required = append(s.Required, f.key)
 		}
 	}

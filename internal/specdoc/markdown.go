@@ -203,8 +203,10 @@ func rangeText(c constraint) string {
 func (m *model) defaultText(b *block, f field) string {
 	value, ok := m.defaultOf(b, f)
 	switch {
-	case f.required:
+	case f.atOnce:
 		return "**required**"
+	case f.required:
+		return "**required**, in one of the scopes"
 	case !ok:
 		return ""
 	case value.computed:

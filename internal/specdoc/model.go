@@ -89,6 +89,8 @@ type field struct {
 	shape    shape
 	enum     []string
 	required bool
+	// atOnce tells that each block has to have a required key; else all that are merged may have it together.
+	atOnce bool
 	// mayBeEmpty and freeText are the tags empty and text of the spec.
 	mayBeEmpty, freeText bool
 	example              string
@@ -275,7 +277,7 @@ func (m *model) newField(structure reflect.Type, f reflect.StructField) (field, 
 	}
 	read := field{
 		owner: owner, key: f.Tag.Get("yaml"), shape: s, example: f.Tag.Get("example"),
-		required: f.Tag.Get("required") != "", mayBeEmpty: f.Tag.Get("empty") != "", freeText: f.Tag.Get("text") != "",
+		required: f.Tag.Get("required") != "", atOnce: f.Tag.Get("required") == "true", mayBeEmpty: f.Tag.Get("empty") != "", freeText: f.Tag.Get("text") != "",
 	}
 	if values := f.Tag.Get("enum"); values != "" {
 		read.enum = strings.Split(values, ",")

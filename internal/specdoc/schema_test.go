@@ -83,7 +83,7 @@ func mutations(m *model, f field) map[string]func(map[string]any) {
 	for name, value := range wrongValues(f.shape, f) {
 		replace(name, value)
 	}
-	if f.required {
+	if f.atOnce {
 		out["missing"] = func(parent map[string]any) { delete(parent, f.key) }
 	}
 	if f.shape.kind == blockOf {
