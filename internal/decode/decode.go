@@ -37,7 +37,7 @@ const MaxSize = 16 << 20
 // nothing is written.
 //
 // Methods of structures: Refused() map[string]string names keys that are refused with a reason of their own, Hints()
-// Hints tells more of the keys that there are. The target's Advice() Advice chooses what problems of the whole file tell
+// Hints knows other words for keys. The target's Advice() Advice chooses what problems of the whole file tell
 // the user to do.
 func Into(target any, data []byte, problems *problem.List) {
 	d := &decoder{problems: problems, advice: adviceOf(target)}
@@ -55,14 +55,8 @@ type Advice struct {
 	Empty, TooLarge string
 	// Second is for a second document in the file, Alias for a value that is written as an alias.
 	Second, Alias string
-}
-
-// Hints are what is proposed for an unknown key of a structure.
-type Hints struct {
-	// Meant are the structure's keys by other words for them that people write.
-	Meant map[string]string
-	// Unfit are keys that are read, for a rule to refuse with its reason, and not proposed.
-	Unfit []string
+	// Foreign is for a file of another kind.
+	Foreign string
 }
 
 func adviceOf(target any) Advice {
@@ -75,6 +69,7 @@ func adviceOf(target any) Advice {
 		TooLarge: cmp.Or(own.TooLarge, "split it into several files"),
 		Second:   cmp.Or(own.Second, "keep one document a file"),
 		Alias:    cmp.Or(own.Alias, "write the value out"),
+		Foreign:  cmp.Or(own.Foreign, "look whether this is the file that you meant"),
 	}
 }
 
@@ -95,14 +90,17 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		d.problems.Errorf(At{Line: 1, Column: 1}, d.advice.Empty, "the file is empty")
 		return nil
 	case err != nil:
-		d.problems.Add(syntaxProblem(err, data))
+		d.problems.Add(d.syntaxProblem(err, data))
 		return nil
 	}
 	var second yaml.Node
-	if err := dec.Decode(&second); err == nil {
+	if err := dec.Decode(&second); err != nil && iniFile.Match(data) {
+		d.problems.Add(d.syntaxProblem(err, data))
+		return nil
+	} else if err == nil {
 		d.problems.Errorf(At{Line: second.Line, Column: second.Column}, d.advice.Second, "a second document starts here")
 	} else if !errors.Is(err, io.EOF) {
-		d.problems.Add(syntaxProblem(err, data))
+		d.problems.Add(d.syntaxProblem(err, data))
 	}
 	root := document.Content[0]
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
@@ -148,12 +146,21 @@ var tabIndent = regexp.MustCompile(`^[ -]*\t`)
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
+// iniFile is a text whose first line, comments aside, is the head of a section, or a host of Ansible with variables.
+var iniFile = regexp.MustCompile(`^\s*([#;].*\s+)*(\[[A-Za-z0-9_.:-]+\]|[A-Za-z0-9_.-]+([ \t]+[a-z_]+=\S+)+)[ \t]*\r?\n`)
+
 // syntaxProblem turns yaml.v3's error into a problem.
-func syntaxProblem(err error, data []byte) problem.Problem {
+func (d *decoder) syntaxProblem(err error, data []byte) problem.Problem {
+	if iniFile.Match(data) {
+		return problem.Problem{At: At{Line: 1, Column: 1}, Message: "this is not YAML: it looks like an INI file, such as an inventory of Ansible", Instead: d.advice.Foreign}
+	}
 	text, line := yamlError(err)
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	if line = syntaxLine(lines, line, text); len(bytes.TrimSpace(lines[line-1])) == 0 && line > 1 {
 		line-- // the error of an end of file is reported behind the last line
+	}
+	if at, ok := noBreakNear(lines, line); ok {
+		return problem.Problem{At: at, Message: noBreakMessage, Instead: plainSpaces}
 	}
 	shown := bytes.TrimPrefix(lines[line-1], []byte(byteOrderMark))
 	indent := len(shown) - len(bytes.TrimLeft(shown, " \t"))
@@ -162,6 +169,23 @@ func syntaxProblem(err error, data []byte) problem.Problem {
 		instead = "indent with spaces: a tab is no indentation in YAML"
 	}
 	return problem.Problem{At: At{Line: line, Column: 1 + indent}, Message: "this is not YAML: " + text, Instead: instead}
+}
+
+// structuralNoBreak is a no-break space where YAML wants a plain one: in the indentation, or behind a colon or dash.
+var structuralNoBreak = regexp.MustCompile(`^[ -]*(\x{a0}|[A-Za-z0-9_./-]+: *\x{a0})`)
+
+// noBreakNear looks for a no-break space at a line with a syntax error, and at the line with something on it before that:
+// its value goes on in the next line, and the error is found there.
+func noBreakNear(lines [][]byte, line int) (At, bool) {
+	for i, seen := line-1, 0; i >= 0 && seen < 2; i-- {
+		if end := structuralNoBreak.FindIndex(lines[i]); end != nil {
+			return At{Line: i + 1, Column: utf8.RuneCount(lines[i][:end[1]])}, true
+		}
+		if len(bytes.TrimSpace(lines[i])) > 0 {
+			seen++
+		}
+	}
+	return At{}, false
 }
 
 // yamlError splits yaml.v3's message from the line in front of it, which it leaves out for the first one.
@@ -201,6 +225,8 @@ func syntaxLine(lines [][]byte, reported int, text string) int {
 type decoder struct {
 	problems *problem.List
 	advice   Advice
+	// around are the structures that are being read, the innermost last.
+	around []spot
 	// field is the innermost key around a value that is a struct's field.
 	field field
 }
@@ -298,42 +324,49 @@ func (d *decoder) value(v reflect.Value, n *yaml.Node, path string) {
 func (d *decoder) structure(v reflect.Value, n *yaml.Node, path string) {
 	setAt(v, place(n, path))
 	fields := fieldsOf(v.Type())
+	if n.Kind == yaml.ScalarNode && structuralNoBreak.MatchString(n.Value) {
+		d.problems.Errorf(place(n, path), plainSpaces, noBreakMessage)
+		return
+	}
 	if n.Kind != yaml.MappingNode {
-		d.problems.Errorf(place(n, path), d.block(n, path, fields), noMapping, describe(n))
+		d.problems.Errorf(place(n, path), d.block(n, path, v.Type()), noMapping, describe(n))
 		return
 	}
 	refused := map[string]string{}
 	if r, ok := v.Interface().(interface{ Refused() map[string]string }); ok {
 		refused = r.Refused()
 	}
-	var hints Hints
-	if h, ok := v.Interface().(interface{ Hints() Hints }); ok {
-		hints = h.Hints()
+	d.around = append(d.around, spot{structure: v.Type(), path: path, plain: true})
+	defer func() { d.around = d.around[:len(d.around)-1] }()
+	if d.foreign(n, path, fields) {
+		return
 	}
-	proposed := slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(key string) bool { return slices.Contains(hints.Unfit, key) })
-	seen, meant := map[string]bool{}, map[string]At{}
+	there := map[string]bool{}
+	var others []meant
 	d.pairs(n, path, func(key, value *yaml.Node) {
 		known, ok := fields[key.Value]
 		switch reason := refused[key.Value]; {
 		case ok:
-			seen[key.Value] = true
+			there[key.Value] = true
 			d.read(v.FieldByIndex(known.Index), field{known, key.Value, join(path, key.Value)}, value)
 		case reason != "":
 			d.problems.Errorf(place(key, join(path, key.Value)), reason, "there is no %s here", key.Value)
 		default:
-			at, near := place(key, join(path, key.Value)), cmp.Or(hints.Meant[key.Value], problem.Nearest(key.Value, proposed))
-			d.problems.Errorf(at, didYouMean(near, proposed, path), "unknown key")
-			meant[near] = at
+			others = append(others, d.unknown(key, value))
 		}
 	})
+	for _, m := range others {
+		if m.mark(v, path); len(m.keys) > 0 {
+			there[m.keys[0]] = true
+		}
+	}
+	d.demand(n, path, fields, there)
+}
+
+// demand reports the required keys of a structure that are not there.
+func (d *decoder) demand(n *yaml.Node, path string, fields map[string]reflect.StructField, there map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		at, misspelt := meant[name]
-		switch {
-		case seen[name]:
-		case misspelt: // it is in the file and could not be read: neither this nor a rule may call it missing
-			setAt(v.FieldByIndex(fields[name].Index), at)
-		case fields[name].Tag.Get("required") == "true":
-			f := field{fields[name], name, join(path, name)}
+		if f := (field{fields[name], name, join(path, name)}); f.Tag.Get("required") == "true" && !there[name] {
 			d.problems.Errorf(place(n, f.path), f.ifMissing(), "is missing")
 		}
 	}
@@ -352,25 +385,30 @@ func (d *decoder) read(v reflect.Value, f field, n *yaml.Node) {
 	d.oneOf(v.Addr().Interface().(*Value[string]), strings.Split(enum, ","), n, f.path)
 }
 
-// didYouMean is what to write in the place of an unknown key of the mapping at a path: the key near to it, or any of
-// them.
-func didYouMean(near string, keys []string, path string) string {
-	switch {
-	case near != "":
-		return fmt.Sprintf("did you mean %s?", near)
-	case len(keys) == 0: // a block without keys, which is there or not
-		return fmt.Sprintf("leave it out and write %s: {}", path[strings.LastIndex(path, ".")+1:])
-	default:
-		return "here may stand " + strings.Join(keys, ", ")
+// foreign reports, and tells, that a file with several keys that it has to have has none of them: it is of another kind,
+// and what is wrong with each of its keys helps nobody.
+func (d *decoder) foreign(n *yaml.Node, path string, fields map[string]reflect.StructField) bool {
+	required := slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(key string) bool { return fields[key].Tag.Get("required") != "true" })
+	if path != "" || len(required) < 2 || len(n.Content) == 0 {
+		return false
 	}
+	for i := 0; i < len(n.Content); i += 2 {
+		if problem.Nearest(n.Content[i].Value, required) != "" {
+			return false
+		}
+	}
+	d.problems.Errorf(place(n, path), d.advice.Foreign, "the file has no %s", either(required))
+	return true
 }
 
 const noMapping = "a mapping is meant here, not %s"
 
-// block is what to write in the place of n, which is no mapping, for a structure with these fields.
-func (d *decoder) block(n *yaml.Node, path string, fields map[string]reflect.StructField) string {
-	f := d.field
+// block is what to write in the place of n, which is no mapping, for a structure.
+func (d *decoder) block(n *yaml.Node, path string, structure reflect.Type) string {
+	f, fields := d.field, fieldsOf(structure)
 	switch named, ok := fields[n.Value]; {
+	case hintsOf(structure).Instead[n.Value] != "":
+		return hintsOf(structure).Instead[n.Value]
 	case f.key == "":
 		return "write keys and values"
 	case len(fields) == 0 && n.Value == "false":

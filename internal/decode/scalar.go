@@ -193,7 +193,13 @@ func (d *decoder) oneOf(v *Value[string], values []string, n *yaml.Node, path st
 		return
 	}
 	instead := "write one of " + strings.Join(values, ", ")
-	if near := problem.Nearest(n.Value, values); near != "" {
+	around := d.around[len(d.around)-1].structure
+	switch advice, near := hintsOf(around).Instead[d.field.key+": "+strings.ToLower(n.Value)], problem.Nearest(n.Value, values); {
+	case advice != "":
+		instead = advice
+	case len(values) == 1:
+		instead = "write " + values[0]
+	case near != "":
 		instead = fmt.Sprintf("did you mean %s? It may be %s", near, strings.Join(values, ", "))
 	}
 	d.problems.Errorf(v.At, instead, "%s is not known here", strconv.Quote(n.Value))
