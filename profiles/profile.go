@@ -288,7 +288,8 @@ type NetBoot struct {
 
 // Advice is what to do about a file that as a whole is not a profile.
 func (Profile) Advice() decode.Advice {
-	return decode.Advice{Empty: "run gen profiles NAME for one to start from", Second: "keep one profile a file"}
+	return decode.Advice{Empty: "run gen profiles NAME for one to start from", Second: "keep one profile a file",
+		Foreign: "this is no profile; run gen profiles NAME for one to start from"}
 }
 
 // Names lists the profiles of a folder, sorted.

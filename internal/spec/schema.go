@@ -38,6 +38,7 @@ func (Cluster) Advice() decode.Advice {
 		Empty:    "run gen init for one to start from",
 		TooLarge: "split what is not the cluster into files",
 		Second:   "keep one cluster a file",
+		Foreign:  "this is no cluster spec; run gen init for one to start from",
 		Alias:    "write the value out; what holds for several machines belongs under spec, controlPlane or worker",
 	}
 }
@@ -141,11 +142,6 @@ type Node struct {
 	Disk Value[string] `yaml:"disk" example:"/dev/vda"`
 }
 
-// Hints are other words for keys of a node.
-func (Node) Hints() decode.Hints {
-	return decode.Hints{Meant: map[string]string{"ip": "address", "hostname": "name"}}
-}
-
 // Pool is a role that any number of machines boot from one document.
 type Pool struct {
 	Scope `yaml:",inline"`
@@ -157,11 +153,6 @@ type Pool struct {
 	MaxNodes Value[int] `yaml:"maxNodes" required:"true" example:"10"`
 	// JoinUntil is the moment after which no further machine may join, in RFC 3339.
 	JoinUntil Value[string] `yaml:"joinUntil" example:"\"2027-12-31T00:00:00Z\""`
-}
-
-// Hints keeps what no pool may have out of proposals.
-func (Pool) Hints() decode.Hints {
-	return decode.Hints{Meant: map[string]string{"count": "maxNodes"}, Unfit: []string{"network"}}
 }
 
 // Kubernetes is what kubeadm is told about the cluster, in kubeadm's own words where it has one.
