@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Version is a release of Kubernetes.
@@ -40,6 +41,15 @@ func Parse(text string) (Version, error) {
 		return v, fmt.Errorf("%s is not known: this muster knows v1.%d to v1.%d", text, OldestMinor, NewestMinor)
 	}
 	return v, nil
+}
+
+// Spelled is a version as Parse reads it, where a text only lacks the v or has it as a capital; else the text itself.
+func Spelled(text string) string {
+	spelled := "v" + strings.TrimLeft(text, "vV")
+	if _, err := Parse(spelled); err != nil {
+		return text
+	}
+	return spelled
 }
 
 // String is the version with its v, as kubeadm's configuration has it.

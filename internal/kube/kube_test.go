@@ -24,6 +24,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestSpelled: what a text without v means, and nothing else.
+func TestSpelled(t *testing.T) {
+	for text, want := range map[string]string{
+		"1.33.2": "v1.33.2", "V1.34.4": "v1.34.4", "v1.34.4": "v1.34.4", "1.34": "1.34", "1.99.0": "1.99.0", "x1.33.2": "x1.33.2", "": "",
+	} {
+		if got := Spelled(text); got != want {
+			t.Errorf("Spelled(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 // TestAnswers is the matrix of the versions at which an answer changes.
 func TestAnswers(t *testing.T) {
 	for _, row := range []struct {

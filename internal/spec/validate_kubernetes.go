@@ -22,15 +22,25 @@ var (
 
 // Rule: kubernetes.version is one that this muster knows.
 func ruleVersion(v *validator) {
-	if version := v.Spec.Kubernetes.Version; version.Set {
-		if _, err := kube.Parse(version.V); err != nil {
-			what, instead, split := strings.Cut(err.Error(), ": ")
-			if !split {
-				instead = fmt.Sprintf("write v1.%d.0 to v1.%d.x", kube.OldestMinor, kube.NewestMinor)
-			}
-			v.errorf(version.At, instead, "%s", what)
+	version := v.Spec.Kubernetes.Version
+	read, err := kube.Parse(version.V)
+	if err == nil || !version.Set {
+		return
+	}
+	what, instead, _ := strings.Cut(err.Error(), ": ")
+	if profile, known := v.facts.Profiles[v.foundingProfile()]; known {
+		spelled := kube.Spelled(version.V)
+		meant, unspelled := kube.Parse(spelled)
+		switch {
+		case read != kube.Version{}: // it is a version, and no profile may take it
+			instead = profile.versions()
+		case unspelled == nil && profile.takes(meant) && profile.hasDigests(meant):
+			instead = "write " + spelled
+		case profile.DefaultVersion != "":
+			instead = "write it as vMAJOR.MINOR.PATCH, such as " + profile.DefaultVersion
 		}
 	}
+	v.errorf(version.At, instead, "%s", what)
 }
 
 // Rule: the version lies in the range that each profile fits.
@@ -43,8 +53,7 @@ func ruleVersionOfProfile(v *validator, t Target) {
 	if founding, ok := v.facts.Profiles[v.foundingProfile()]; ok && founding.takes(v.version) {
 		at = t.Profile.At // the version fits the cluster, and this profile does not
 	}
-	v.errorf(at, fmt.Sprintf("write a version from v1.%d to v1.%d, or take another profile", profile.MinMinor, profile.MaxMinor),
-		"the profile %s does not fit %s", t.Profile.V, v.version)
+	v.errorf(at, profile.versions(), "the profile %s does not fit %s", t.Profile.V, v.version)
 }
 
 // takes reports whether a version lies in the profile's range.
@@ -52,10 +61,23 @@ func (p ProfileFacts) takes(version kube.Version) bool {
 	return version.Between(p.MinMinor, p.MaxMinor)
 }
 
+// hasDigests reports whether a profile that fetches programs by digest has those of a version.
+func (p ProfileFacts) hasDigests(version kube.Version) bool {
+	return len(p.PinnedVersions) == 0 || slices.Contains(p.PinnedVersions, version.String())
+}
+
+// versions says which versions a profile takes.
+func (p ProfileFacts) versions() string {
+	if len(p.PinnedVersions) > 0 {
+		return "write one of " + strings.Join(p.PinnedVersions, ", ") + ", or take another profile"
+	}
+	return fmt.Sprintf("write a version from v1.%d to v1.%d, or take another profile", p.MinMinor, p.MaxMinor)
+}
+
 // Rule: where a profile fetches programs by digest, the version is one that it has digests of.
 func ruleVersionPinned(v *validator, t Target) {
 	profile := v.facts.Profiles[t.Profile.V]
-	if !v.versionKnown || len(profile.PinnedVersions) == 0 || slices.Contains(profile.PinnedVersions, v.version.String()) {
+	if !v.versionKnown || profile.hasDigests(v.version) {
 		return
 	}
 	v.errorf(v.Spec.Kubernetes.Version.At, "write one of "+strings.Join(profile.PinnedVersions, ", "),
