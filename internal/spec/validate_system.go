@@ -22,12 +22,21 @@ var (
 // sysctlKey is a key as sysctl.d has it: dots between names, and slashes inside a name that holds dots.
 var sysctlKey = regexp.MustCompile(`^[a-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_/*-]+)+$`)
 
-// Rule: a key of sysctl is written with dots, as in vm.max_map_count.
+// vlanSysctl is a setting of an interface whose name has a dot and a VLAN's number behind it: with dots alone it would
+// be another file, which nothing has.
+var vlanSysctl = regexp.MustCompile(`^(net\.[a-z0-9]+\.(?:conf|neigh)\.[A-Za-z0-9_-]+)\.([1-9][0-9]{0,3})\.([a-z][a-z0-9_]*)$`)
+
+// Rule: a key of sysctl is written with dots, as in vm.max_map_count, and a dot inside a name as a slash, as in
+// net.ipv4.conf.bond0/100.rp_filter.
 func ruleSysctlKey(v *validator, s Scope) {
+	swap := strings.NewReplacer("/", ".", ".", "/")
 	for _, setting := range s.System.Sysctl.Entries {
-		switch dotted := strings.ReplaceAll(strings.TrimPrefix(setting.Key, "/proc/sys/"), "/", "."); {
+		vlan := vlanSysctl.FindStringSubmatch(setting.Key)
+		switch dotted := swap.Replace(strings.TrimPrefix(setting.Key, "/proc/sys/")); {
 		case strings.Contains(setting.Key, "*"):
 			v.errorf(setting.At, "write each key", "a pattern is no key")
+		case vlan != nil:
+			v.errorf(setting.At, fmt.Sprintf("write %s/%s.%s", vlan[1], vlan[2], vlan[3]), "a dot inside an interface's name is written as a slash")
 		case sysctlKey.MatchString(setting.Key):
 		case sysctlKey.MatchString(dotted):
 			v.errorf(setting.At, "write "+dotted, "a sysctl key is written with dots")
@@ -105,11 +114,24 @@ func ruleTimezone(v *validator, s Scope) {
 	v.errorf(zone.At, instead, "%.70q is no name of the tz database", zone.V)
 }
 
+// shortestCity is how many letters a name has of which a city can be guessed: shorter ones are abbreviations (CEST, PST),
+// and what is near to them is far away.
+const shortestCity = 5
+
 // nearestTimezone compares the cities alone: a common area would make every pair of short names near.
 func nearestTimezone(name string) string {
 	var cities []string
 	for _, zone := range timezones {
 		cities = append(cities, path.Base(zone))
+		if strings.EqualFold(zone, name) {
+			return zone
+		}
+	}
+	if i := slices.IndexFunc(cities, func(city string) bool { return strings.EqualFold(city, name) }); i >= 0 {
+		return timezones[i]
+	}
+	if len(name) < shortestCity {
+		return ""
 	}
 	if city := problem.Nearest(path.Base(name), cities); city != "" {
 		return timezones[slices.Index(cities, city)]
