@@ -60,7 +60,7 @@ func parseIPv4(text string) (netip.Addr, error) {
 	switch {
 	case err == nil && address.Is4():
 		return address, nil
-	case err == nil:
+	case err == nil || severalColons(text):
 		return netip.Addr{}, fmt.Errorf("IPv6 and dual-stack are not supported")
 	case strings.Contains(text, "/"):
 		return netip.Addr{}, fmt.Errorf("an address is meant here, without a prefix length")
@@ -69,12 +69,17 @@ func parseIPv4(text string) (netip.Addr, error) {
 	}
 }
 
+// severalColons tells IPv6 from an address with a port.
+func severalColons(text string) bool { return strings.Count(text, ":") > 1 }
+
 // parsePrefix4 reads an IPv4 address with its prefix length, 1 to 32.
 func parsePrefix4(text string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(text)
 	switch {
-	case err == nil && !prefix.Addr().Is4():
+	case err == nil && !prefix.Addr().Is4(), severalColons(text):
 		return netip.Prefix{}, fmt.Errorf("IPv6 and dual-stack are not supported")
+	case strings.Contains(text, ","):
+		return netip.Prefix{}, fmt.Errorf("one network is meant here, not several")
 	case err != nil && !strings.Contains(text, "/"):
 		return netip.Prefix{}, fmt.Errorf("%.40q has no prefix length", text)
 	case err != nil || prefix.Bits() == 0:

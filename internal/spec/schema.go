@@ -131,7 +131,7 @@ type Node struct {
 	Name Value[string] `yaml:"name" required:"true" example:"k8s-master"`
 	// Role is what the machine is in the cluster.
 	Role Value[string] `yaml:"role" required:"true" enum:"control-plane,worker" example:"control-plane"`
-	// Address is the machine's IP address, without a prefix length.
+	// Address is the machine's IPv4 address, without a prefix length.
 	Address Value[string] `yaml:"address" example:"192.168.31.130"`
 	// Aliases are further names for the machine in every /etc/hosts.
 	Aliases List[Value[string]] `yaml:"aliases" example:"[master]"`
@@ -242,9 +242,9 @@ func (MachineKubernetes) Refused() map[string]string {
 // Networking is the cluster's inner networks.
 type Networking struct {
 	At
-	// PodSubnet is the CIDR that pods get addresses from.
+	// PodSubnet is the IPv4 CIDR that pods get addresses from; IPv6 and dual-stack are not supported.
 	PodSubnet Value[string] `yaml:"podSubnet" example:"10.244.0.0/16"`
-	// ServiceSubnet is the CIDR that services get addresses from.
+	// ServiceSubnet is the IPv4 CIDR that services get addresses from; IPv6 and dual-stack are not supported.
 	ServiceSubnet Value[string] `yaml:"serviceSubnet" example:"10.96.0.0/12"`
 	// DNSDomain is the domain of the cluster's services.
 	DNSDomain Value[string] `yaml:"dnsDomain" example:"cluster.local"`
@@ -489,7 +489,8 @@ type System struct {
 	// Swap is what happens to swap: it is switched off, now and after reboots, or kept (kubeadm and the kubelet are
 	// then told to bear it).
 	Swap Value[string] `yaml:"swap" enum:"disabled,keep" example:"disabled"`
-	// Sysctl are further kernel settings. The module that settings of connection tracking (net.netfilter) or ipvs
+	// Sysctl are further kernel settings, by keys with dots; a dot inside an interface's name is a slash, as in
+	// net.ipv4.conf.bond0/100.rp_filter. The module that settings of connection tracking (net.netfilter) or ipvs
 	// (net.ipv4.vs) need is loaded before; any other has to stand in modules.
 	Sysctl Map[Value[string]] `yaml:"sysctl" example:"{vm.max_map_count: \"262144\"}"`
 	// Modules are further kernel modules, loaded at every boot.

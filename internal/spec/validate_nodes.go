@@ -74,8 +74,16 @@ func labelMistake(name string) (what, instead string) {
 	if isSubdomain(name) && strings.Contains(name, ".") {
 		return "this name has no dots", "write " + strings.ReplaceAll(name, ".", "-")
 	}
-	return subdomainMistake(name)
+	what, instead = subdomainMistake(name)
+	dashed := strings.Trim(wordBreaks.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	if what != "" && len(dashed) <= maxLabel && dnsLabel.MatchString(dashed) {
+		instead = "write " + dashed
+	}
+	return what, instead
 }
+
+// wordBreaks are what stands between the words of a name that was meant for people.
+var wordBreaks = regexp.MustCompile(`[ ._-]+`)
 
 // Rule: metadata.name is a DNS-1123 label.
 func ruleClusterName(v *validator) {
