@@ -201,6 +201,17 @@ func TestTokenIsRefusedByName(t *testing.T) {
 	}
 }
 
+// TestEtcdKeysAreRefusedByName: kubeadm's own keys of etcd have no field here, and the error tells why or where to go.
+func TestEtcdKeysAreRefusedByName(t *testing.T) {
+	base := readBase(t)
+	for key, want := range map[string]string{"external": "with no other", "local": "spec.kubernetes.patches: {ClusterConfiguration: {etcd: {local: ...}}}", "dataDir": "a disk of its own"} {
+		problems := check(strings.Replace(base, "version: v1.34.4", "version: v1.34.4, etcd: {"+key+": {}}", 1))
+		if len(problems) != 1 || !strings.Contains(problems[0].String(), want) {
+			t.Errorf("%s: got %v, want a hint to %q", key, problems, want)
+		}
+	}
+}
+
 // TestLocate gives a place without a line that of its nearest parent.
 func TestLocate(t *testing.T) {
 	v := newValidator(parse(t, small+"  worker: {labels: {\"a.b/c[d\": x}}\n"), testFacts(), &problem.List{})

@@ -187,7 +187,7 @@ type Kubernetes struct {
 	// Scheduler configures kube-scheduler.
 	Scheduler Component `yaml:"scheduler" example:"{extraArgs: {v: \"2\"}}"`
 	// Etcd configures the etcd that kubeadm runs on every control plane.
-	Etcd Component `yaml:"etcd" example:"{extraArgs: {heartbeat-interval: \"200\"}}"`
+	Etcd Etcd `yaml:"etcd" example:"{extraArgs: {heartbeat-interval: \"200\"}}"`
 	// Proxy configures kube-proxy.
 	Proxy Proxy `yaml:"proxy" example:"{mode: ipvs}"`
 	// Kubelet configures every machine's kubelet.
@@ -275,6 +275,20 @@ type Component struct {
 	// ExtraArgs are further flags, by name without dashes. Whether the program has them is not checked: with one that it
 	// does not know it will not start.
 	ExtraArgs Map[Value[string]] `yaml:"extraArgs" example:"{v: \"2\"}" empty:"true"`
+}
+
+// Etcd configures the etcd that kubeadm runs on every control plane.
+type Etcd struct {
+	Component `yaml:",inline"`
+}
+
+// Refused names keys that users of kubeadm look for and that this spec does not have on purpose.
+func (Etcd) Refused() map[string]string {
+	return map[string]string{
+		"external": noExternalEtcd,
+		"local":    "write its extraArgs here, and other keys of kubeadm's under spec.kubernetes.patches: {ClusterConfiguration: {etcd: {local: ...}}}",
+		"dataDir":  ownEtcdDisk,
+	}
 }
 
 // Proxy configures kube-proxy.

@@ -197,7 +197,8 @@ var patchedSecrets = map[string]string{
 // Rule: a patch sets no token, discovery or certificate key: no secret of the cluster stands in a file.
 func rulePatchSecret(v *validator, s Scope) { v.checkPatchedKeys(s, patchedSecrets) }
 
-// patchedIdentity are keys that muster owns, since other parts of a document follow from them.
+// patchedIdentity are keys that muster owns, since other parts of a document follow from them, or since a merge patch
+// would put its own list in the place of all that muster wrote from the spec's fields.
 var patchedIdentity = map[string]string{
 	"InitConfiguration.apiVersion": "leave it out; it follows from the version", "InitConfiguration.kind": "leave it out",
 	"JoinConfiguration.apiVersion": "leave it out; it follows from the version", "JoinConfiguration.kind": "leave it out",
@@ -207,14 +208,30 @@ var patchedIdentity = map[string]string{
 	"ClusterConfiguration.kubernetesVersion": "write kubernetes.version", "ClusterConfiguration.controlPlaneEndpoint": "write kubernetes.controlPlaneEndpoint",
 	"ClusterConfiguration.clusterName": "write kubernetes.clusterName", "ClusterConfiguration.certificatesDir": "write kubernetes.certificatesDir",
 	"ClusterConfiguration.imageRepository": "write kubernetes.imageRepository", "ClusterConfiguration.networking": "write kubernetes.networking",
-	"ClusterConfiguration.etcd.local.dataDir": ownEtcdDisk,
-	"InitConfiguration.localAPIEndpoint":      "write kubernetes.apiServer", "JoinConfiguration.controlPlane": "write kubernetes.apiServer, or nodes[].role",
+	"ClusterConfiguration.featureGates":        "write kubernetes.featureGates",
+	"ClusterConfiguration.apiServer.extraArgs": "write kubernetes.apiServer.extraArgs", "ClusterConfiguration.apiServer.certSANs": "write kubernetes.apiServer.certSANs",
+	"ClusterConfiguration.controllerManager.extraArgs": "write kubernetes.controllerManager.extraArgs",
+	"ClusterConfiguration.scheduler.extraArgs":         "write kubernetes.scheduler.extraArgs",
+	"ClusterConfiguration.etcd.local.extraArgs":        "write kubernetes.etcd.extraArgs", "ClusterConfiguration.etcd.local.dataDir": ownEtcdDisk,
+	"ClusterConfiguration.etcd.external": noExternalEtcd,
+	"InitConfiguration.localAPIEndpoint": "write kubernetes.apiServer", "JoinConfiguration.controlPlane": "write kubernetes.apiServer, or nodes[].role",
 	"InitConfiguration.nodeRegistration.name": "write nodes[].name", "JoinConfiguration.nodeRegistration.name": "write nodes[].name",
 	"InitConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket", "JoinConfiguration.nodeRegistration.criSocket": "write kubernetes.criSocket",
 	"InitConfiguration.nodeRegistration.taints": "write taints", "JoinConfiguration.nodeRegistration.taints": "write taints",
-	"KubeProxyConfiguration.mode": "write kubernetes.proxy.mode", "KubeProxyConfiguration.clusterCIDR": "write kubernetes.networking.podSubnet",
-	"KubeletConfiguration.clusterDomain": "write kubernetes.networking.dnsDomain", "KubeletConfiguration.cgroupDriver": "leave it out; it follows the runtime",
+	"InitConfiguration.nodeRegistration.kubeletExtraArgs":      "write kubernetes.kubelet.extraArgs, or labels",
+	"JoinConfiguration.nodeRegistration.kubeletExtraArgs":      "write kubernetes.kubelet.extraArgs, or labels",
+	"InitConfiguration.nodeRegistration.ignorePreflightErrors": "write kubernetes.ignorePreflightErrors",
+	"JoinConfiguration.nodeRegistration.ignorePreflightErrors": "write kubernetes.ignorePreflightErrors",
+	"InitConfiguration.dryRun":                                 "write spec.kubernetes.dryRun", "JoinConfiguration.dryRun": "write spec.kubernetes.dryRun",
+	"JoinConfiguration.caCertPath": "leave it out; it follows from kubernetes.certificatesDir",
+	"KubeProxyConfiguration.mode":  "write kubernetes.proxy.mode", "KubeProxyConfiguration.clusterCIDR": "write kubernetes.networking.podSubnet",
+	"KubeProxyConfiguration.ipvs.scheduler": "write kubernetes.proxy.scheduler",
+	"KubeletConfiguration.clusterDomain":    "write kubernetes.networking.dnsDomain", "KubeletConfiguration.cgroupDriver": "leave it out; it follows the runtime",
 }
+
+// noExternalEtcd is why there is no etcd but the one that kubeadm runs: the rendezvous hands its CA to control planes
+// that join, and takes the member of one that goes out of it.
+const noExternalEtcd = "leave it out; the rendezvous adds and removes control planes together with the etcd that kubeadm runs on them, and with no other"
 
 // Rule: a patch leaves alone what a field of the spec says, so that all documents agree.
 func rulePatchIdentity(v *validator, s Scope) { v.checkPatchedKeys(s, patchedIdentity) }
