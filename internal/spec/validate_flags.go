@@ -46,36 +46,55 @@ const ownEtcdDisk = "leave it out, and mount a disk of its own at /var/lib/etcd"
 
 var flagName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
-// flagMistake tells what keeps a key of extraArgs from being a flag's name.
-func flagMistake(name string) (what, instead string) {
-	lower := strings.ReplaceAll(strings.ToLower(strings.TrimLeft(name, "-")), "_", "-")
-	switch bare, _, valued := strings.Cut(name, "="); {
-	case flagName.MatchString(name):
+// camelCase finds where the keys of kubelet's configuration go on with a capital: maxPods is the flag max-pods.
+var camelCase = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// flagMistake tells what keeps a key of extraArgs from being a flag's name, and which flag is meant, if one can be.
+func flagMistake(key string) (what, meant string) {
+	name, _, valued := strings.Cut(key, "=")
+	meant = camelCase.ReplaceAllString(strings.TrimLeft(name, "-"), "$1-$2")
+	meant = strings.ReplaceAll(strings.ToLower(meant), "_", "-")
+	switch {
+	case flagName.MatchString(key):
 		return "", ""
+	case !flagName.MatchString(meant):
+		return fmt.Sprintf("%.70q is no flag", key), ""
 	case valued:
-		return "a flag's name holds no =", "write " + strings.TrimLeft(bare, "-") + ": and the value"
-	case flagName.MatchString(lower):
-		return "flags are named in lower case with single dashes, and none in front", "write " + lower
+		return "a flag's name holds no =", meant
 	default:
-		return fmt.Sprintf("%.70q is no flag", name), "write the flag's name without dashes in front"
+		return "flags are named in lower case with single dashes, and none in front", meant
 	}
 }
 
-func (v *validator) checkFlagNames(args Map[Value[string]]) {
+// checkFlagNames refuses what is no flag's name. Where a field writes the flag that is meant, it advises that field.
+func (v *validator) checkFlagNames(args Map[Value[string]], owned map[string]string) {
 	for _, arg := range args.Entries {
-		if what, instead := flagMistake(arg.Key); what != "" {
-			v.errorf(arg.At, instead, "%s", what)
+		what, meant := flagMistake(arg.Key)
+		instead, ours := owned[meant]
+		switch {
+		case what == "":
+			continue
+		case meant == "":
+			instead = "write the flag's name without dashes in front"
+		case ours:
+		case strings.Contains(arg.Key, "="):
+			instead = "write " + meant + ": and the value"
+		default:
+			instead = "write " + meant
 		}
+		v.errorf(arg.At, instead, "%s", what)
 	}
 }
 
 // Rule: a key of the kubelet's extraArgs is a flag's name.
-func ruleFlagName(v *validator, s Scope) { v.checkFlagNames(s.Kubernetes.Kubelet.ExtraArgs) }
+func ruleFlagName(v *validator, s Scope) {
+	v.checkFlagNames(s.Kubernetes.Kubelet.ExtraArgs, kubeletOwned)
+}
 
 // Rule: a key of a control plane program's extraArgs is a flag's name.
 func ruleComponentFlagName(v *validator) {
 	for _, c := range v.components() {
-		v.checkFlagNames(c.args)
+		v.checkFlagNames(c.args, c.owned)
 	}
 }
 
