@@ -143,17 +143,27 @@ func (v Version) KubeletFlagSetsCgroupDriver() bool { return !v.atLeast(24) }
 // kubeadm writes the flag itself.
 func (v Version) KubeletNeedsNetworkPluginFlag() bool { return !v.atLeast(24) }
 
-// removedKubeletFlags are flags that a kubelet refuses to start with, by the minor version that removed them.
-var removedKubeletFlags = map[string]int{
-	"network-plugin": 24, "cni-bin-dir": 24, "cni-conf-dir": 24, "cni-cache-dir": 24, "network-plugin-mtu": 24, "docker-endpoint": 24,
-	"image-pull-progress-deadline": 24, "container-runtime": 27, "pod-infra-container-image": 35,
+// removedFlags are flags that a program refuses to start with, by the minor version that removed them (the changelogs of
+// 1.24, 1.27, 1.34 and 1.35).
+var removedFlags = map[string]map[string]int{
+	"kubelet": {
+		"network-plugin": 24, "cni-bin-dir": 24, "cni-conf-dir": 24, "cni-cache-dir": 24, "network-plugin-mtu": 24, "docker-endpoint": 24,
+		"image-pull-progress-deadline": 24, "dynamic-config-dir": 24, "container-runtime": 27, "cloud-config": 34, "pod-infra-container-image": 35,
+	},
+	"kube-apiserver":          {"address": 24, "insecure-bind-address": 24, "port": 24, "insecure-port": 24},
+	"kube-controller-manager": {"address": 24, "port": 24, "pod-eviction-timeout": 27, "enable-taint-manager": 27},
+	"kube-scheduler":          {"address": 24, "port": 24},
 }
 
-// KubeletFlagRemovedIn tells in which minor version a kubelet flag was removed, if this version no longer has it.
-func (v Version) KubeletFlagRemovedIn(flag string) (minor string, removed bool) {
-	in, known := removedKubeletFlags[flag]
+// FlagRemovedIn tells in which minor version a program's flag was removed, if this version no longer has it.
+func (v Version) FlagRemovedIn(program, flag string) (minor string, removed bool) {
+	in, known := removedFlags[program][flag]
 	return fmt.Sprintf("1.%d", in), known && v.atLeast(in)
 }
+
+// AnonymousConditions reports whether an AuthenticationConfiguration may say which paths of the API server are answered
+// without credentials, without a feature gate (1.32).
+func (v Version) AnonymousConditions() bool { return v.atLeast(32) }
 
 // ControlPlaneTaints are the taint keys that kubeadm sets on control planes.
 func (v Version) ControlPlaneTaints() []string {

@@ -2,10 +2,11 @@ package kube
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestParse(t *testing.T) {
@@ -107,25 +108,43 @@ func TestPauseImage(t *testing.T) {
 	}
 }
 
-// TestKubeletFlagRemovedIn has the last version with each flag and the first without it.
-func TestKubeletFlagRemovedIn(t *testing.T) {
-	removed := map[string]int{
-		"network-plugin": 24, "cni-bin-dir": 24, "cni-conf-dir": 24, "cni-cache-dir": 24, "network-plugin-mtu": 24, "docker-endpoint": 24,
-		"image-pull-progress-deadline": 24, "container-runtime": 27, "pod-infra-container-image": 35,
+// TestFlagRemovedIn has the last version with each flag and the first without it.
+func TestFlagRemovedIn(t *testing.T) {
+	removed := map[string]map[string]int{
+		"kubelet": {
+			"network-plugin": 24, "cni-bin-dir": 24, "cni-conf-dir": 24, "cni-cache-dir": 24, "network-plugin-mtu": 24, "docker-endpoint": 24,
+			"image-pull-progress-deadline": 24, "dynamic-config-dir": 24, "container-runtime": 27, "cloud-config": 34, "pod-infra-container-image": 35,
+		},
+		"kube-apiserver":          {"address": 24, "insecure-bind-address": 24, "port": 24, "insecure-port": 24},
+		"kube-controller-manager": {"address": 24, "port": 24, "pod-eviction-timeout": 27, "enable-taint-manager": 27},
+		"kube-scheduler":          {"address": 24, "port": 24},
 	}
-	if !maps.Equal(removed, removedKubeletFlags) {
-		t.Errorf("the flags are %v, tried are %v", removedKubeletFlags, removed)
+	if diff := cmp.Diff(removed, removedFlags); diff != "" {
+		t.Errorf("the flags differ (-tried +there):\n%s", diff)
 	}
-	for flag, minor := range removed {
-		if _, gone := (Version{Major: 1, Minor: minor - 1}).KubeletFlagRemovedIn(flag); gone {
-			t.Errorf("1.%d has no --%s", minor-1, flag)
+	for program, flags := range removed {
+		for flag, minor := range flags {
+			if _, gone := (Version{Major: 1, Minor: minor - 1}).FlagRemovedIn(program, flag); gone {
+				t.Errorf("%s of 1.%d has no --%s", program, minor-1, flag)
+			}
+			if in, gone := (Version{Major: 1, Minor: minor}).FlagRemovedIn(program, flag); !gone || in != fmt.Sprintf("1.%d", minor) {
+				t.Errorf("%s of 1.%d: --%s: removed %v in %s", program, minor, flag, gone, in)
+			}
 		}
-		if in, gone := (Version{Major: 1, Minor: minor}).KubeletFlagRemovedIn(flag); !gone || in != fmt.Sprintf("1.%d", minor) {
-			t.Errorf("1.%d: --%s: removed %v in %s", minor, flag, gone, in)
+	}
+	for _, kept := range []struct{ program, flag string }{{"kubelet", "max-pods"}, {"kubelet", "port"}, {"etcd", "port"}} {
+		if in, gone := (Version{Major: 1, Minor: NewestMinor}).FlagRemovedIn(kept.program, kept.flag); gone {
+			t.Errorf("--%s of %s is removed in %s", kept.flag, kept.program, in)
 		}
 	}
-	if in, gone := (Version{Major: 1, Minor: NewestMinor}).KubeletFlagRemovedIn("max-pods"); gone {
-		t.Errorf("--max-pods is removed in %s", in)
+}
+
+// TestAnonymousConditions has the last version without and the first with them.
+func TestAnonymousConditions(t *testing.T) {
+	for minor, want := range map[int]bool{15: false, 31: false, 32: true, NewestMinor: true} {
+		if got := (Version{Major: 1, Minor: minor}).AnonymousConditions(); got != want {
+			t.Errorf("1.%d has conditions of anonymous requests: %v, want %v", minor, got, want)
+		}
 	}
 }
 

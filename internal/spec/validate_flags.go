@@ -11,7 +11,7 @@ import (
 var (
 	flagScopeRules   = []func(*validator, Scope){rulePatchKind, rulePatchMapping, rulePatchSecret, rulePatchIdentity, ruleFlagName, ruleKubeletFlagValue, ruleKubeletFlagOwned}
 	flagTargetRules  = []func(*validator, Target){ruleKubeletFlagRemoved}
-	flagClusterRules = []func(*validator){ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue}
+	flagClusterRules = []func(*validator){ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue, ruleComponentFlagRemoved}
 )
 
 // component is one program of the control plane with the flags that the spec gives it, and those that muster decides
@@ -156,8 +156,22 @@ func ruleKubeletFlagRemoved(v *validator, t Target) {
 		return
 	}
 	for _, arg := range t.Kubernetes.Kubelet.ExtraArgs.Entries {
-		if minor, removed := v.version.KubeletFlagRemovedIn(arg.Key); removed {
+		if minor, removed := v.version.FlagRemovedIn("kubelet", arg.Key); removed {
 			v.errorf(arg.At, "leave it out", "the kubelet no longer has the flag %s since %s and does not start with it", arg.Key, minor)
+		}
+	}
+}
+
+// Rule: a control plane program's flag is none that the version is known to have lost.
+func ruleComponentFlagRemoved(v *validator) {
+	if !v.versionKnown {
+		return
+	}
+	for _, c := range v.components() {
+		for _, arg := range c.args.Entries {
+			if minor, removed := v.version.FlagRemovedIn(c.name, arg.Key); removed {
+				v.errorf(arg.At, "leave it out", "%s no longer has the flag %s since %s and does not start with it", c.name, arg.Key, minor)
+			}
 		}
 	}
 }
