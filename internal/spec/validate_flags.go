@@ -5,13 +5,14 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 var (
 	flagScopeRules   = []func(*validator, Scope){rulePatchKind, rulePatchMapping, rulePatchSecret, rulePatchIdentity, ruleFlagName, ruleKubeletFlagValue, ruleKubeletFlagOwned}
 	flagTargetRules  = []func(*validator, Target){ruleKubeletFlagRemoved}
-	flagClusterRules = []func(*validator){ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue, ruleComponentFlagRemoved}
+	flagClusterRules = []func(*validator){ruleComponentFlagName, ruleComponentFlagOwned, ruleComponentFlagValue, ruleComponentFlagRemoved, ruleComponentFlagNeeded, ruleAnonymousAuth}
 )
 
 // component is one program of the control plane with the flags that the spec gives it, and those that muster decides
@@ -36,6 +37,8 @@ func (v *validator) components() []component {
 		{"kube-scheduler", k.Scheduler.ExtraArgs, nil},
 		{"etcd", k.Etcd.ExtraArgs, map[string]string{
 			"name": "write it as nodes[].name", "initial-cluster-token": "write it as clusterName", "data-dir": ownEtcdDisk, "wal-dir": ownEtcdDisk,
+			"initial-cluster": ownMember, "initial-cluster-state": ownMember, "initial-advertise-peer-urls": ownMember, "advertise-client-urls": ownMember,
+			"force-new-cluster": "leave it out; etcd would drop all other members at every start", "config-file": "leave it out; etcd would pass over all other flags",
 		}},
 	}
 }
@@ -43,6 +46,9 @@ func (v *validator) components() []component {
 // ownEtcdDisk is the way to another place for etcd's data: its pod sees only this folder of the machine, and what etcd
 // writes elsewhere is lost with its container.
 const ownEtcdDisk = "leave it out, and mount a disk of its own at /var/lib/etcd"
+
+// ownMember is the advice about flags that differ from member to member: those of extraArgs are all members' alike.
+const ownMember = "leave it out; kubeadm writes each control plane's own"
 
 var flagName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
@@ -107,6 +113,46 @@ func ruleComponentFlagOwned(v *validator) {
 			}
 		}
 	}
+}
+
+// Rule: no flag switches off what machines join by: bootstrap tokens, and with flannel each node's own network.
+func ruleComponentFlagNeeded(v *validator) {
+	k := v.Spec.Kubernetes
+	if tokens, _ := k.APIServer.ExtraArgs.Get("enable-bootstrap-token-auth"); switchedOff(tokens) {
+		v.errorf(tokens.At, "leave it out", "no machine can join: each does so with a bootstrap token")
+	}
+	if networks, _ := k.ControllerManager.ExtraArgs.Get("allocate-node-cidrs"); switchedOff(networks) && v.Spec.CNI.UsesFlannel() {
+		v.errorf(networks.At, "leave it out, or choose another pod network under cni", "flannel waits for each node's network, which kube-controller-manager would not give out")
+	}
+}
+
+// switchedOff reports whether a flag's value is false, in the words that Go's programs take.
+func switchedOff(flag Value[string]) bool {
+	on, err := strconv.ParseBool(flag.V)
+	return flag.Set && err == nil && !on
+}
+
+// Rule: the API server answers those who ask for its health without credentials, as the kubelet does (a warning).
+func ruleAnonymousAuth(v *validator) {
+	anonymous, _ := v.Spec.Kubernetes.APIServer.ExtraArgs.Get("anonymous-auth")
+	if !switchedOff(anonymous) || v.patchesPods() {
+		return
+	}
+	instead := "leave it out"
+	if v.versionKnown && v.version.AnonymousConditions() {
+		instead += ", and write anonymous: {enabled: true, conditions: [{path: /livez}, {path: /readyz}, {path: /healthz}]} into the file of the flag authentication-config"
+	}
+	v.warnf(anonymous.At, instead, "the kubelet asks for kube-apiserver's health without credentials: it is told 401, starts kube-apiserver again and again, and kubeadm init fails")
+}
+
+// patchesPods reports whether a control plane has patches of kubeadm's own, which may change anything about the pods of
+// its programs.
+func (v *validator) patchesPods() bool {
+	return slices.ContainsFunc(v.targets, func(t Target) bool {
+		patch, _ := t.Kubernetes.Patches.Get("InitConfiguration")
+		reached, _ := followPatch(patch.V, []string{"patches", "directory"})
+		return t.IsControlPlane() && len(reached) == 2
+	})
 }
 
 // Rule: a flag's value does not start like a flag, and holds no $(...), which the kubelet expands in a static pod.
