@@ -61,6 +61,17 @@ func TestRightChoices(t *testing.T) {
 		"small pod network of smaller parts, IPv4 only": {kubernetes(`networking: {podSubnet: 10.244.0.0/23}, controllerManager: {extraArgs: {node-cidr-mask-size-ipv4: "26"}}`)},
 		"ports behind a balancer": {kubernetes("controlPlaneEndpoint: k8s.example.com:8443"), threePlanes,
 			{"address: 192.168.31.130", "address: 192.168.31.130, kubernetes: {apiServer: {bindPort: 7000}}"}},
+		"encryption as advised": {kubernetes(`apiServer: {extraArgs: {encryption-provider-config: /etc/enc/enc.yaml}}, patches: {ClusterConfiguration: {apiServer: {extraVolumes: [{name: encryption-provider-config, hostPath: /etc/enc/enc.yaml, mountPath: /etc/enc/enc.yaml, pathType: File, readOnly: true}]}}}`)},
+		"audit log as advised":  {kubernetes(`apiServer: {extraArgs: {audit-log-path: /var/log/kubernetes/audit.log}}, patches: {ClusterConfiguration: {apiServer: {extraVolumes: [{name: audit-log, hostPath: /var/log/kubernetes, mountPath: /var/log/kubernetes, pathType: DirectoryOrCreate}]}}}`)},
+		"audit log to standard output, files that kubeadm mounts": {kubernetes(`apiServer: {extraArgs: {audit-log-path: "-", oidc-ca-file: /etc/ssl/certs/a.pem, runtime-config: api/all=true, etcd-prefix: /registry, tls-cert-file: /etc/kubernetes/pki/a.crt}}`),
+			kubernetes(`scheduler: {extraArgs: {kubeconfig: /etc/kubernetes/scheduler.conf, authorization-always-allow-paths: /healthz}}`)},
+		"volumes and probes by kubeadm's patches":  {kubernetes(`apiServer: {extraArgs: {anonymous-auth: "false", audit-log-path: /var/log/kubernetes/audit.log, audit-policy-file: /etc/audit.yaml}}, patches: {InitConfiguration: {patches: {directory: /etc/kubeadm}}}`)},
+		"flags that say what holds":                {kubernetes(`apiServer: {extraArgs: {anonymous-auth: "true", enable-bootstrap-token-auth: "true"}}, controllerManager: {extraArgs: {allocate-node-cidrs: "true"}}`)},
+		"a pod network that needs no node's own":   {kubernetes(`controllerManager: {extraArgs: {allocate-node-cidrs: "false"}}`), more("cni: {none: {}}")},
+		"etcd's disk without lost+found":           {more("controlPlane: {units: [" + etcdDisk("ext4") + `], commands: {before: ["rm -df /var/lib/etcd/lost+found"]}}`)},
+		"etcd's disk, check ignored":               {more("controlPlane: {units: [" + etcdDisk("ext4") + "], kubernetes: {ignorePreflightErrors: [dirAvailable--var-lib-etcd]}}")},
+		"etcd's disk with xfs":                     {more("controlPlane: {units: [" + etcdDisk("xfs") + "]}")},
+		"etcd's disk at a worker":                  {more("worker: {units: [" + etcdDisk("ext4") + "]}")},
 		"kubelet's labels":                         {worker(`labels: {kubelet.kubernetes.io/x: a, a.node.kubernetes.io/x: b, topology.kubernetes.io/zone: c}`)},
 		"group of a user made before":              {ignition, more("users: [{name: admins}, {name: a, groups: [admins, adm]}]")},
 		"group that cloud-init makes":              {more("users: [{name: a, groups: [admins]}]")},
@@ -91,6 +102,11 @@ func TestRightChoices(t *testing.T) {
 			t.Errorf("%s: %s", name, p)
 		}
 	}
+}
+
+// etcdDisk is a unit that mounts a disk of its own for etcd.
+func etcdDisk(kind string) string {
+	return `{name: var-lib-etcd.mount, enabled: true, contents: "[Mount]\nWhat=/dev/vdb\nWhere=/var/lib/etcd\nType=` + kind + `\n"}`
 }
 
 // TestDefaults are all that hold where a spec sets nothing.

@@ -49,10 +49,10 @@ var (
 	scopeRules = slices.Concat(networkScopeRules, kubernetesScopeRules, flagScopeRules, systemScopeRules, userRules, fileRules, unitRules,
 		runtimeScopeRules, packageScopeRules, imageScopeRules)
 	// targetRules look at all that holds for one node or pool together.
-	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, networkTargetRules, kubernetesTargetRules, flagTargetRules, systemTargetRules, userTargetRules, fileTargetRules,
+	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, networkTargetRules, kubernetesTargetRules, flagTargetRules, mountTargetRules, systemTargetRules, userTargetRules, fileTargetRules,
 		runtimeTargetRules, packageTargetRules)
 	// clusterRules look at the whole.
-	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, userClusterRules,
+	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, mountClusterRules, userClusterRules,
 		cniClusterRules, imageClusterRules, pxeClusterRules, rendezvousClusterRules, mergeClusterRules)
 )
 

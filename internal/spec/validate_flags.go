@@ -18,7 +18,9 @@ var (
 // component is one program of the control plane with the flags that the spec gives it, and those that muster decides
 // on, with what to write instead.
 type component struct {
-	name  string
+	name string
+	// block is where ClusterConfiguration has the program's extraVolumes; there are none for etcd.
+	block string
 	args  Map[Value[string]]
 	owned map[string]string
 }
@@ -26,16 +28,16 @@ type component struct {
 func (v *validator) components() []component {
 	k := v.Spec.Kubernetes
 	return []component{
-		{"kube-apiserver", k.APIServer.ExtraArgs, map[string]string{
+		{"kube-apiserver", "apiServer", k.APIServer.ExtraArgs, map[string]string{
 			"advertise-address": "write it as apiServer.advertiseAddress", "secure-port": "write it as apiServer.bindPort",
 			"service-cluster-ip-range": "write it as networking.serviceSubnet",
 		}},
-		{"kube-controller-manager", k.ControllerManager.ExtraArgs, map[string]string{
+		{"kube-controller-manager", "controllerManager", k.ControllerManager.ExtraArgs, map[string]string{
 			"cluster-name": "write it as clusterName", "cluster-cidr": "write it as networking.podSubnet",
 			"service-cluster-ip-range": "write it as networking.serviceSubnet",
 		}},
-		{"kube-scheduler", k.Scheduler.ExtraArgs, nil},
-		{"etcd", k.Etcd.ExtraArgs, map[string]string{
+		{"kube-scheduler", "scheduler", k.Scheduler.ExtraArgs, nil},
+		{"etcd", "", k.Etcd.ExtraArgs, map[string]string{
 			"name": "write it as nodes[].name", "initial-cluster-token": "write it as clusterName", "data-dir": ownEtcdDisk, "wal-dir": ownEtcdDisk,
 			"initial-cluster": ownMember, "initial-cluster-state": ownMember, "initial-advertise-peer-urls": ownMember, "advertise-client-urls": ownMember,
 			"force-new-cluster": "leave it out; etcd would drop all other members at every start", "config-file": "leave it out; etcd would pass over all other flags",
@@ -45,7 +47,7 @@ func (v *validator) components() []component {
 
 // ownEtcdDisk is the way to another place for etcd's data: its pod sees only this folder of the machine, and what etcd
 // writes elsewhere is lost with its container.
-const ownEtcdDisk = "leave it out, and mount a disk of its own at /var/lib/etcd"
+const ownEtcdDisk = "leave it out, and mount a disk of its own at /var/lib/etcd; with ext4 also take lost+found away: commands: {before: [\"rm -df /var/lib/etcd/lost+found\"]}"
 
 // ownMember is the advice about flags that differ from member to member: those of extraArgs are all members' alike.
 const ownMember = "leave it out; kubeadm writes each control plane's own"
