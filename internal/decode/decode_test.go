@@ -415,6 +415,28 @@ func TestMisspeltKeyIsKnown(t *testing.T) {
 
 // TestRightValuesBesideWrongOnes keeps what could be read, so that rules of meaning run in the same turn; of a number in
 // the place of a string that is its text.
+// TestPlacesInAFreePart: a key that is there has its own place, one that is not that of the nearest key around it.
+func TestPlacesInAFreePart(t *testing.T) {
+	f, _ := read("name: a\npatch:\n  x.y: {a: 1}\n  l: [{b: 2}]\n")
+	for _, c := range []struct {
+		keys []string
+		want decode.At
+	}{
+		{nil, decode.At{Path: "patch", Line: 3, Column: 3}},
+		{[]string{"x.y"}, decode.At{Path: `patch["x.y"]`, Line: 3, Column: 3}},
+		{[]string{"x.y", "a"}, decode.At{Path: `patch["x.y"].a`, Line: 3, Column: 9}},
+		{[]string{"x.y", "b"}, decode.At{Path: `patch["x.y"].b`, Line: 3, Column: 3}},
+		{[]string{"l"}, decode.At{Path: "patch.l", Line: 4, Column: 3}},
+	} {
+		if got := f.Patch.Place(c.keys...); got != c.want {
+			t.Errorf("%q is at %v, want %v", c.keys, got, c.want)
+		}
+	}
+	if got := (decode.Free{}).Place("a"); got != (decode.At{Path: "a"}) {
+		t.Errorf("a key of a part that no file holds is at %v", got)
+	}
+}
+
 func TestRightValuesBesideWrongOnes(t *testing.T) {
 	f, problems := read("name: a\nport: x\nwords: [b, 1, c]\nlabels: {x: 1, y/z: d}\n")
 	if len(problems) != 3 {

@@ -131,21 +131,25 @@ func (m *Map[T]) decode(d *decoder, n *yaml.Node, path string) {
 }
 
 func (f *Free) decode(d *decoder, n *yaml.Node, path string) {
-	f.At = place(n, path)
-	f.V, f.Set = d.free(n, path), true
+	f.At, f.Keys = place(n, path), map[string]At{}
+	f.V, f.Set = d.free(n, path, f.Keys), true
 }
 
-// free reads any YAML as a JSON decoder would give it.
-func (d *decoder) free(n *yaml.Node, path string) any {
+// free reads any YAML as a JSON decoder would give it, and notes the places of its keys.
+func (d *decoder) free(n *yaml.Node, path string, keys map[string]At) any {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out := map[string]any{}
-		d.pairs(n, path, func(key, value *yaml.Node) { out[key.Value] = d.free(value, join(path, key.Value)) })
+		d.pairs(n, path, func(key, value *yaml.Node) {
+			at := place(key, join(path, key.Value))
+			keys[at.Path] = at
+			out[key.Value] = d.free(value, at.Path, keys)
+		})
 		return out
 	case yaml.SequenceNode:
 		out := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			out[i] = d.free(item, fmt.Sprintf("%s[%d]", path, i))
+			out[i] = d.free(item, fmt.Sprintf("%s[%d]", path, i), keys)
 		}
 		return out
 	case yaml.ScalarNode:

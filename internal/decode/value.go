@@ -78,6 +78,20 @@ type Free struct {
 	At
 	V   any
 	Set bool
+	// Keys are the places of the keys in it, by path, until it is merged with another.
+	Keys map[string]At
+}
+
+// Place is that of a key below the part, as far as it is known.
+func (f Free) Place(keys ...string) At {
+	at := f.At
+	for _, key := range keys {
+		at.Path = join(at.Path, key)
+		if found, known := f.Keys[at.Path]; known {
+			at = found
+		}
+	}
+	return at
 }
 
 // Secret is a string that never prints and is never encoded by accident; Reveal is the only way to it. It holds a
