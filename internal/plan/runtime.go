@@ -143,6 +143,9 @@ func (m *machine) addRegistryHosts(registry, server string, hosts []string, inse
 	fmt.Fprintf(&b, "server = %q\n", server)
 	for _, h := range hosts {
 		fmt.Fprintf(&b, "\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", h)
+		if strings.Contains(h, "/v2/") { // containerd would add another /v2 behind what follows
+			b.WriteString("  override_path = true\n")
+		}
 		if insecure && strings.HasPrefix(h, "https://") {
 			b.WriteString("  skip_verify = true\n")
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,6 +32,29 @@ func TestVersionsOfContainerdsConfiguration(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("version %d differs (-want +got):\n%s", version, diff)
+		}
+	}
+}
+
+// TestMirrorsWithAPath: behind a path that holds /v2/ containerd would ask for another /v2, get 404, and go on to the
+// internet without a word.
+func TestMirrorsWithAPath(t *testing.T) {
+	const text = "server = \"https://registry-1.docker.io\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n"
+	for mirror, override := range map[string]string{
+		"https://harbor.corp/v2/dockerhub-proxy":  "  override_path = true\n",
+		"https://nexus.corp/repository/v2/docker": "  override_path = true\n",
+		"https://mirror.corp":                     "",
+		"https://mirror.corp/v2":                  "",
+		"https://mirror.corp/docker":              "",
+		"https://v2.corp/v2proxy":                 "",
+	} {
+		machines, problems := planned(t, small+"  containerd: {registryMirrors: [\""+mirror+"\"]}\n")
+		if len(problems) > 0 {
+			t.Fatalf("%s: problems are %v", mirror, problems)
+		}
+		want := fmt.Sprintf(text, mirror) + override
+		if diff := cmp.Diff(want, contentsOf(t, machines[0], "/etc/containerd/certs.d/docker.io/hosts.toml")); diff != "" {
+			t.Errorf("%s: hosts.toml differs (-want +got):\n%s", mirror, diff)
 		}
 	}
 }
