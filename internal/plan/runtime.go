@@ -11,6 +11,7 @@ import (
 	"muster/internal/decode"
 	"muster/internal/node"
 	"muster/internal/problem"
+	"muster/internal/spec"
 	"muster/internal/yamltext"
 )
 
@@ -115,7 +116,7 @@ func (m *machine) containerdConfig() map[string]any {
 		}},
 	}
 	cni := map[string]any{"bin_dir": m.profile.Paths.CNIBin.V, "conf_dir": "/etc/cni/net.d"}
-	registry := map[string]any{"config_path": "/etc/containerd/certs.d"}
+	registry := map[string]any{"config_path": spec.RegistryFolder}
 	if m.profile.Containerd.ConfigVersion.V >= 3 {
 		cni["bin_dirs"] = []any{cni["bin_dir"]}
 		delete(cni, "bin_dir")
@@ -150,5 +151,5 @@ func (m *machine) addRegistryHosts(registry, server string, hosts []string, inse
 			b.WriteString("  skip_verify = true\n")
 		}
 	}
-	m.addText("/etc/containerd/certs.d/"+registry+"/hosts.toml", b.String(), at)
+	m.addText(spec.RegistryFolder+"/"+registry+"/hosts.toml", b.String(), at)
 }

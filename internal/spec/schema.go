@@ -399,7 +399,9 @@ type Containerd struct {
 
 // Registries are where a runtime finds images.
 type Registries struct {
-	// RegistryMirrors are URLs asked before Docker Hub.
+	// RegistryMirrors are URLs asked before Docker Hub (docker.io). One whose path holds /v2/ is asked at just that path,
+	// such as a proxy cache of Harbor. Mirrors of other registries containerd finds in files of yours,
+	// /etc/containerd/certs.d/REGISTRY/hosts.toml; Docker has none.
 	RegistryMirrors List[Value[string]] `yaml:"registryMirrors" example:"[\"https://mirror.example.com\"]"`
 	// InsecureRegistries are HOST[:PORT] of registries that are asked without a checked certificate.
 	InsecureRegistries List[Value[string]] `yaml:"insecureRegistries" example:"[registry.example.com:5000]"`

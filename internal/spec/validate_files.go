@@ -63,7 +63,6 @@ var ownedPaths = map[string]string{
 	"/etc/hostname":                "write nodes[].name",
 	"/etc/docker/daemon.json":      "write docker.daemon",
 	"/etc/containerd/config.toml":  "write containerd.config",
-	"/etc/containerd/certs.d":      "write containerd.registryMirrors",
 	"/etc/kubernetes/manifests":    "write kubernetes.patches, or commands.after",
 	"/etc/kubernetes/admin.conf":   "leave it out; kubeadm makes it",
 	"/etc/kubernetes/kubelet.conf": "leave it out; kubeadm makes it",

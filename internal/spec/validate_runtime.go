@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"maps"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -9,8 +10,8 @@ import (
 )
 
 var (
-	runtimeScopeRules  = []func(*validator, Scope){ruleRegistryMirror, ruleInsecureRegistry, ruleInsecureRegistryTwice, ruleRuntimeMapping, ruleRuntimeOwned}
-	runtimeTargetRules = []func(*validator, Target){ruleRuntimeOfProfile, ruleInsecureDockerHub}
+	runtimeScopeRules  = []func(*validator, Scope){ruleRegistryMirror, ruleInsecureRegistry, ruleInsecureRegistryTwice, ruleRuntimeMapping, ruleRuntimeOwned, ruleRegistryTLS}
+	runtimeTargetRules = []func(*validator, Target){ruleRuntimeOfProfile, ruleInsecureDockerHub, ruleRegistryFile}
 )
 
 // Rule: a registry mirror is an http or https URL without query, and for Docker without a path.
@@ -92,15 +93,46 @@ func ruleInsecureDockerHub(v *validator, t Target) {
 	}
 }
 
+// RegistryFolder is where containerd looks for a folder with the name of the registry that it asks.
+const RegistryFolder = "/etc/containerd/certs.d"
+
+// Rule: a file below /etc/containerd/certs.d is for a registry that neither registryMirrors (docker.io) nor
+// insecureRegistries say anything about: muster writes the hosts.toml of those, and containerd reads one for each.
+func ruleRegistryFile(v *validator, t Target) {
+	for _, file := range t.Files.Items {
+		inside, below := strings.CutPrefix(file.Path.V, RegistryFolder+"/")
+		registry, _, _ := strings.Cut(inside, "/")
+		if list := said(t.Containerd)[registry]; below && list != "" {
+			v.errorf(file.Path.At, "keep one of the two; a hosts.toml of yours may name mirrors, a CA and skip_verify", "containerd.%s of %s say already how %s is asked", list, t.Name.V, registry)
+		}
+	}
+}
+
+// said are the registries that the spec says how to ask, by the names that their folders may have, with the list that
+// says it.
+func said(c Containerd) map[string]string {
+	lists := map[string]string{}
+	for _, registry := range c.InsecureRegistries.Items {
+		lists[registry.V] = "insecureRegistries"
+		if host, port, ported := strings.Cut(registry.V, ":"); ported { // containerd looks there first
+			lists[host+"_"+port+"_"] = "insecureRegistries"
+		}
+	}
+	if len(c.RegistryMirrors.Items) > 0 {
+		lists["docker.io"] = "registryMirrors"
+	}
+	return lists
+}
+
 // Rule: docker.daemon and containerd.config are mappings.
 func ruleRuntimeMapping(v *validator, s Scope) {
 	v.checkMapping(s.Docker.Daemon)
 	v.checkMapping(s.Containerd.Config)
 }
 
-// Rule: docker.daemon and containerd.config leave the mirrors to registryMirrors, the containerd version to the
-// profile, and the cgroup driver as the kubelet has it; containerd.config takes nothing away that muster writes into
-// config.toml.
+// Rule: docker.daemon and containerd.config leave the mirrors to registryMirrors and hosts.toml files, the containerd
+// version to the profile, and the cgroup driver as the kubelet has it; containerd.config takes nothing away that muster
+// writes into config.toml.
 func ruleRuntimeOwned(v *validator, s Scope) {
 	for _, owned := range []struct {
 		part    Free
@@ -136,6 +168,9 @@ var criKeys = slices.Concat(
 	criPlugin("io.containerd.cri.v1.images", registryKeys, []criKey{{path: "pinned_images.sandbox"}}),
 )
 
+// hostsFile is where containerd finds all but the logins of a registry.
+const hostsFile = "files: [{path: " + RegistryFolder + "/HOST/hosts.toml, ...}]"
+
 var (
 	runcKeys = []criKey{
 		{path: "containerd.runtimes.runc.options.SystemdCgroup", instead: "leave it out; the cgroup driver follows the kubelet's"},
@@ -143,8 +178,8 @@ var (
 	}
 	// containerd refuses to start with mirrors beside the config_path that muster writes.
 	registryKeys = []criKey{
-		{path: "registry.config_path", instead: "write containerd.registryMirrors"},
-		{path: "registry.mirrors", instead: "write containerd.registryMirrors"},
+		{path: "registry.config_path", instead: "leave it out, and write " + hostsFile},
+		{path: "registry.mirrors", instead: "write containerd.registryMirrors for docker.io, and for others " + hostsFile},
 	}
 )
 
@@ -171,6 +206,26 @@ func (v *validator) checkCRIConfig(config Free) {
 			v.errorf(config.At, key.instead, "%s is set by muster", name)
 		case value == nil:
 			v.errorf(config.At, "write a value, or leave it out", "%s takes away what muster writes there", name)
+		}
+	}
+}
+
+// Rule: containerd.config sets no tls of a registry: beside the config_path that muster writes, containerd 1.x does not
+// start its CRI plugin with it, and 2.x does not read it. Its auth may stand there.
+func ruleRegistryTLS(v *validator, s Scope) {
+	for _, plugin := range []string{"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"} {
+		path := []string{"plugins", plugin, "registry", "configs"}
+		_, value := followPatch(s.Containerd.Config.V, path)
+		configs, _ := value.(map[string]any)
+		for _, registry := range slices.Sorted(maps.Keys(configs)) {
+			settings, _ := configs[registry].(map[string]any)
+			instead := "write " + hostsFile
+			if list := said(s.Containerd)[registry]; list != "" {
+				instead = "leave it out; containerd." + list + " say how " + registry + " is asked"
+			}
+			if settings["tls"] != nil {
+				v.errorf(s.Containerd.Config.Place(append(path, registry, "tls")...), instead, "containerd takes no tls here")
+			}
 		}
 	}
 }
