@@ -88,6 +88,10 @@ func (v Version) DryRunInConfig() bool { return v.atLeast(31) }
 // ImagePullPolicyInConfig reports whether nodeRegistration has imagePullPolicy (v1beta3).
 func (v Version) ImagePullPolicyInConfig() bool { return v.atLeast(22) }
 
+// JoinRefusesStaticPods reports whether kubeadm join ends where a manifest lies in /etc/kubernetes/manifests; kubeadm
+// init never did (kubernetes pull request 104942).
+func (v Version) JoinRefusesStaticPods() bool { return !v.atLeast(23) }
+
 // ValidatesConfig reports whether kubeadm has "config validate".
 func (v Version) ValidatesConfig() bool { return v.atLeast(26) }
 

@@ -41,18 +41,20 @@ func TestAnswers(t *testing.T) {
 	for _, row := range []struct {
 		version, api, socket, containerd, pause string
 		lists, validates, shim, serverSide      bool
+		noPods                                  bool
 		taints                                  []string
 	}{
-		{"v1.15.0", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.1", false, false, true, false, []string{"master"}},
-		{"v1.17.4", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.1", false, false, true, false, []string{"master"}},
-		{"v1.21.0", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.4.1", false, false, true, false, []string{"master"}},
-		{"v1.22.17", "v1beta3", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.5", false, false, true, true, []string{"master"}},
-		{"v1.24.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.7", false, false, false, true, []string{"control-plane", "master"}},
-		{"v1.26.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.9", false, true, false, true, []string{"control-plane"}},
-		{"v1.30.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.9", false, true, false, true, []string{"control-plane"}},
-		{"v1.31.0", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10", true, true, false, true, []string{"control-plane"}},
-		{"v1.34.4", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10.1", true, true, false, true, []string{"control-plane"}},
-		{"v1.37.2", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10.2", true, true, false, true, []string{"control-plane"}},
+		{"v1.15.0", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.1", false, false, true, false, true, []string{"master"}},
+		{"v1.17.4", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.1", false, false, true, false, true, []string{"master"}},
+		{"v1.21.0", "v1beta2", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.4.1", false, false, true, false, true, []string{"master"}},
+		{"v1.22.17", "v1beta3", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.5", false, false, true, true, true, []string{"master"}},
+		{"v1.23.0", "v1beta3", "/var/run/dockershim.sock", "/run/containerd/containerd.sock", "3.6", false, false, true, true, false, []string{"master"}},
+		{"v1.24.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.7", false, false, false, true, false, []string{"control-plane", "master"}},
+		{"v1.26.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.9", false, true, false, true, false, []string{"control-plane"}},
+		{"v1.30.0", "v1beta3", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.9", false, true, false, true, false, []string{"control-plane"}},
+		{"v1.31.0", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10", true, true, false, true, false, []string{"control-plane"}},
+		{"v1.34.4", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10.1", true, true, false, true, false, []string{"control-plane"}},
+		{"v1.37.2", "v1beta4", "unix:///var/run/cri-dockerd.sock", "unix:///run/containerd/containerd.sock", "3.10.2", true, true, false, true, false, []string{"control-plane"}},
 	} {
 		v, err := Parse(row.version)
 		if err != nil {
@@ -65,7 +67,7 @@ func TestAnswers(t *testing.T) {
 			"ConfigAPI": {v.ConfigAPI(), "kubeadm.k8s.io/" + row.api}, "docker socket": {v.DefaultCRISocket("docker"), row.socket},
 			"containerd socket": {v.DefaultCRISocket("containerd"), row.containerd}, "pause": {v.PauseImage("r"), "r/pause:" + row.pause},
 			"ArgsAreLists": {v.ArgsAreLists(), row.lists}, "ValidatesConfig": {v.ValidatesConfig(), row.validates}, "HasDockershim": {v.HasDockershim(), row.shim},
-			"AppliesServerSide": {v.AppliesServerSide(), row.serverSide},
+			"AppliesServerSide": {v.AppliesServerSide(), row.serverSide}, "JoinRefusesStaticPods": {v.JoinRefusesStaticPods(), row.noPods},
 		} {
 			if pair[0] != pair[1] {
 				t.Errorf("%s: %s is %v, want %v", v, what, pair[0], pair[1])

@@ -141,12 +141,20 @@ func (m *machine) nodeRegistration() object {
 }
 
 // ignoredChecks are the preflight checks whose errors do not end kubeadm. Where swap is kept its check is one of them:
-// up to 1.22 it is an error, from 1.23 a warning.
+// up to 1.22 it is an error, from 1.23 a warning. So is, where an old join would refuse them, that for static pods.
 func (m *machine) ignoredChecks() []string {
 	checks := decode.Strings(m.Kubernetes.IgnorePreflightErrors)
-	ignored := func(check string) bool { return strings.EqualFold(check, "all") || strings.EqualFold(check, "Swap") }
-	if m.System.Swap.V == "keep" && !slices.ContainsFunc(checks, ignored) {
-		checks = append(checks, "Swap")
+	ignore := func(name string) {
+		if !slices.ContainsFunc(checks, func(check string) bool { return strings.EqualFold(check, "all") || strings.EqualFold(check, name) }) {
+			checks = append(checks, name)
+		}
+	}
+	if m.System.Swap.V == "keep" {
+		ignore("Swap")
+	}
+	staticPod := func(f spec.File) bool { return strings.HasPrefix(f.Path.V, "/etc/kubernetes/manifests/") }
+	if m.version.JoinRefusesStaticPods() && slices.ContainsFunc(m.Files.Items, staticPod) {
+		ignore("DirAvailable--etc-kubernetes-manifests")
 	}
 	return checks
 }

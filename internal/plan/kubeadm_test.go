@@ -54,6 +54,29 @@ func TestKeptSwapPassesPreflight(t *testing.T) {
 	}
 }
 
+// TestStaticPodPassesPreflight: kubeadm join of 1.22 and before wants no manifest in the folder of static pods.
+func TestStaticPodPassesPreflight(t *testing.T) {
+	const pod, check = "{path: /etc/kubernetes/manifests/vip.yaml, contents: x}", "DirAvailable--etc-kubernetes-manifests"
+	for _, c := range []struct {
+		version, file, ignored string
+		want                   any
+	}{
+		{"v1.22.17", pod, "[]", []any{check}},
+		{"v1.22.17", pod, "[NumCPU, diravailable--etc-kubernetes-manifests]", []any{"NumCPU", "diravailable--etc-kubernetes-manifests"}},
+		{"v1.22.17", "{path: /etc/kubernetes/other.yaml, contents: x}", "[]", nil},
+		{"v1.23.0", pod, "[]", nil},
+	} {
+		machines, problems := planned(t, small+fmt.Sprintf("  files: [%s]\n  kubernetes: {version: %s, ignorePreflightErrors: %s}\n", c.file, c.version, c.ignored))
+		if len(problems) > 0 {
+			t.Fatalf("%v: problems are %v", c, problems)
+		}
+		registration := objectsOf(t, machines[0], joinFile)["JoinConfiguration"]["nodeRegistration"].(object)
+		if diff := cmp.Diff(c.want, registration["ignorePreflightErrors"]); diff != "" {
+			t.Errorf("%v: kubeadm join ignores other checks (-want +got):\n%s", c, diff)
+		}
+	}
+}
+
 // TestDryRun: kubeadm must not found a cluster in a rehearsal. From 1.31 on its configuration says so, before that a flag.
 func TestDryRun(t *testing.T) {
 	for version, inConfig := range map[string]any{"v1.24.0": nil, "v1.30.1": nil, "v1.31.0": true, "v1.34.11": true} {
