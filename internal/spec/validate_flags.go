@@ -325,13 +325,45 @@ func (v *validator) checkPatchedKeys(s Scope, refused map[string]string) {
 				continue
 			}
 			path := strings.Split(inside, ".")
-			switch reached, _ := followPatch(patch.Value.V, path); len(reached) {
-			case 0:
-			case len(path):
-				v.errorf(patch.At, refused[key], "a patch may not set %s of %s", inside, kind)
+			reached, value := followPatch(patch.Value.V, path)
+			at := patch.Value.Place(reached...)
+			switch {
+			case len(reached) == 0 || v.failedBelow(at) || same(value, v.patchedAnyway(key)):
+			case len(reached) == len(path):
+				v.errorf(at, refused[key], "a patch may not set %s of %s", inside, kind)
 			default:
-				v.errorf(patch.At, "write keys below it, or leave it out", "a patch may not take away %s of %s, and %s with it", strings.Join(reached, "."), kind, inside)
+				v.errorf(at, "write keys below it, or leave it out", "a patch may not take away %s of %s, and %s with it", strings.Join(reached, "."), kind, inside)
 			}
 		}
+	}
+}
+
+// failedBelow reports whether an error was reported at a key below a place.
+func (v *validator) failedBelow(at At) bool {
+	for path := range v.failed {
+		if strings.HasPrefix(path, at.Path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// patchedAnyway is what muster itself writes at a key of patchedIdentity, where it is what people paste: saying it again
+// changes nothing.
+func (v *validator) patchedAnyway(key string) any {
+	kind, inside, _ := strings.Cut(key, ".")
+	switch {
+	case inside == "kind":
+		return kind
+	case key == "KubeletConfiguration.cgroupDriver":
+		return "systemd"
+	case key == "KubeletConfiguration.apiVersion":
+		return "kubelet.config.k8s.io/v1beta1"
+	case key == "KubeProxyConfiguration.apiVersion":
+		return "kubeproxy.config.k8s.io/v1alpha1"
+	case inside == "apiVersion" && v.versionKnown:
+		return v.version.ConfigAPI()
+	default:
+		return nil
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,19 +139,23 @@ func ruleRuntimeOwned(v *validator, s Scope) {
 		part    Free
 		key     string
 		instead string
+		written any
 	}{
-		{s.Docker.Daemon, "registry-mirrors", "write docker.registryMirrors"},
-		{s.Docker.Daemon, "insecure-registries", "write docker.insecureRegistries"},
-		{s.Docker.Daemon, "exec-opts", "leave it out; the cgroup driver follows the kubelet's"},
-		{s.Docker.Daemon, "hosts", "leave it out; the socket is the service's"},
-		{s.Containerd.Config, "version", "leave it out; it follows from the profile"},
+		{s.Docker.Daemon, "registry-mirrors", "write docker.registryMirrors", nil},
+		{s.Docker.Daemon, "insecure-registries", "write docker.insecureRegistries", nil},
+		{s.Docker.Daemon, "exec-opts", "leave it out; the cgroup driver follows the kubelet's", []any{"native.cgroupdriver=systemd"}},
+		{s.Docker.Daemon, "hosts", "leave it out; the socket is the service's", nil},
+		{s.Containerd.Config, "version", "leave it out; it follows from the profile", nil},
 	} {
-		if reached, _ := followPatch(owned.part.V, []string{owned.key}); len(reached) > 0 {
-			v.errorf(owned.part.At, owned.instead, "%s is set by muster", owned.key)
+		if reached, value := followPatch(owned.part.V, []string{owned.key}); len(reached) > 0 && !same(value, owned.written) {
+			v.errorf(owned.part.Place(reached...), owned.instead, "%s is set by muster", owned.key)
 		}
 	}
 	v.checkCRIConfig(s.Containerd.Config)
 }
+
+// same reports whether a value is the one that muster writes there itself, which changes nothing.
+func same(value, written any) bool { return written != nil && reflect.DeepEqual(value, written) }
 
 // criKey is a key that muster writes below the plugins of config.toml.
 type criKey struct {
@@ -158,6 +163,8 @@ type criKey struct {
 	path   string
 	// instead is where the spec sets what the key holds; a key without it may be written, but not taken away.
 	instead string
+	// written is what muster writes, where that is always the same.
+	written any
 }
 
 // criKeys are those of versions 2 and 3 of the file: which of them a machine gets follows from its profile, and a
@@ -173,12 +180,12 @@ const hostsFile = "files: [{path: " + RegistryFolder + "/HOST/hosts.toml, ...}]"
 
 var (
 	runcKeys = []criKey{
-		{path: "containerd.runtimes.runc.options.SystemdCgroup", instead: "leave it out; the cgroup driver follows the kubelet's"},
+		{path: "containerd.runtimes.runc.options.SystemdCgroup", instead: "leave it out; the cgroup driver follows the kubelet's", written: true},
 		{path: "containerd.runtimes.runc.runtime_type"}, {path: "containerd.default_runtime_name"},
 	}
 	// containerd refuses to start with mirrors beside the config_path that muster writes.
 	registryKeys = []criKey{
-		{path: "registry.config_path", instead: "leave it out, and write " + hostsFile},
+		{path: "registry.config_path", instead: "leave it out, and write " + hostsFile, written: RegistryFolder},
 		{path: "registry.mirrors", instead: "write containerd.registryMirrors for docker.io, and for others " + hostsFile},
 	}
 )
@@ -197,15 +204,17 @@ func (v *validator) checkCRIConfig(config Free) {
 	for _, key := range criKeys {
 		path := append([]string{"plugins", key.plugin}, strings.Split(key.path, ".")...)
 		reached, value := followPatch(config.V, path)
-		name := strings.Join(reached, ".")
+		if len(reached) == 0 || same(value, key.written) {
+			continue
+		}
+		at, name := config.Place(reached...), reached[len(reached)-1]
 		switch {
-		case len(reached) == 0:
 		case len(reached) < len(path):
-			v.errorf(config.At, "write keys below it, or leave it out", "%s takes away what muster writes below it", name)
+			v.errorf(at, "write keys below it, or leave it out", "%s takes away what muster writes below it", name)
 		case key.instead != "":
-			v.errorf(config.At, key.instead, "%s is set by muster", name)
+			v.errorf(at, key.instead, "%s is set by muster", name)
 		case value == nil:
-			v.errorf(config.At, "write a value, or leave it out", "%s takes away what muster writes there", name)
+			v.errorf(at, "write a value, or leave it out", "%s takes away what muster writes there", name)
 		}
 	}
 }

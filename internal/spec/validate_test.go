@@ -261,7 +261,7 @@ func TestEveryEntryHasACase(t *testing.T) {
 		}
 	}
 	for _, key := range criKeys {
-		tried(": plugins."+key.plugin+".%s ", key.path)
+		tried(`.plugins["`+key.plugin+`"].%s: `, key.path)
 	}
 }
 
