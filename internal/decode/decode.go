@@ -90,17 +90,17 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		d.problems.Errorf(At{Line: 1, Column: 1}, d.advice.Empty, "the file is empty")
 		return nil
 	case err != nil:
-		d.problems.Add(d.syntaxProblem(err, data))
+		d.problems.Add(syntaxProblem(err, data, d.advice.Foreign))
 		return nil
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); err != nil && iniFile.Match(data) {
-		d.problems.Add(d.syntaxProblem(err, data))
+		d.problems.Add(syntaxProblem(err, data, d.advice.Foreign))
 		return nil
 	} else if err == nil {
 		d.problems.Errorf(At{Line: second.Line, Column: second.Column}, d.advice.Second, "a second document starts here")
 	} else if !errors.Is(err, io.EOF) {
-		d.problems.Add(d.syntaxProblem(err, data))
+		d.problems.Add(syntaxProblem(err, data, d.advice.Foreign))
 	}
 	root := document.Content[0]
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
@@ -149,10 +149,10 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 // iniFile is a text whose first line, comments aside, is the head of a section, or a host of Ansible with variables.
 var iniFile = regexp.MustCompile(`^\s*([#;].*\s+)*(\[[A-Za-z0-9_.:-]+\]|[A-Za-z0-9_.-]+([ \t]+[a-z_]+=\S+)+)[ \t]*\r?\n`)
 
-// syntaxProblem turns yaml.v3's error into a problem.
-func (d *decoder) syntaxProblem(err error, data []byte) problem.Problem {
+// syntaxProblem turns yaml.v3's error into a problem; foreign is what to do about a file of another kind.
+func syntaxProblem(err error, data []byte, foreign string) problem.Problem {
 	if iniFile.Match(data) {
-		return problem.Problem{At: At{Line: 1, Column: 1}, Message: "this is not YAML: it looks like an INI file, such as an inventory of Ansible", Instead: d.advice.Foreign}
+		return problem.Problem{At: At{Line: 1, Column: 1}, Message: "this is not YAML: it looks like an INI file, such as an inventory of Ansible", Instead: foreign}
 	}
 	text, line := yamlError(err)
 	lines := bytes.SplitAfter(data, []byte("\n"))
