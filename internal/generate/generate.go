@@ -40,7 +40,7 @@ func (r Result) Format(f fmt.State, _ rune) {
 // FromFile runs all stages on the spec at path. What is wrong with the spec goes into problems; the error is for all
 // that is not the spec's fault (it cannot be read). Result is complete only when there is neither.
 func FromFile(path string, options Options, problems *problem.List) (*Result, error) {
-	g, err := read(path, options, problems)
+	g, err := read(path, options, true, problems)
 	if err != nil {
 		return nil, err
 	}
@@ -58,16 +58,17 @@ func FromFile(path string, options Options, problems *problem.List) (*Result, er
 	return &g.Result, err
 }
 
-// Read is the first half of FromFile: the spec with its defaults, validated. Result has no machines and no tree.
+// Read is the first half of FromFile: the spec with its defaults, validated, without a look at the files beside it, which may
+// be elsewhere by now. Result has no machines and no tree.
 func Read(path string, problems *problem.List) (*Result, error) {
-	g, err := read(path, Options{}, problems)
+	g, err := read(path, Options{}, false, problems)
 	if err != nil {
 		return nil, err
 	}
 	return &g.Result, nil
 }
 
-func read(path string, options Options, problems *problem.List) (*generator, error) {
+func read(path string, options Options, beside bool, problems *problem.List) (*generator, error) {
 	problems.File = path
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -80,6 +81,9 @@ func read(path string, options Options, problems *problem.List) (*generator, err
 	decode.Into(g.Cluster, data, problems)
 	loaded := g.profiles()
 	facts := factsOf(loaded)
+	if beside {
+		facts.ReadFile = g.readFile
+	}
 	g.Cluster.Default(facts)
 	g.Cluster.Validate(facts, problems)
 	g.Input = plan.Input{Cluster: g.Cluster, Profiles: loaded, ReadFile: g.readFile}
@@ -95,6 +99,8 @@ type generator struct {
 	// programs are the builds of the rendezvous by architecture, as far as they were asked for.
 	programs  map[string]node.Program
 	measuring sync.Mutex
+	// beside are the files that the spec names: what plans take is what the rules have looked at.
+	beside sync.Map
 }
 
 // profiles reads every profile that a target names. A profile that cannot be found or read is a problem at the line that
@@ -140,8 +146,10 @@ func (g *generator) profile(name spec.Value[string]) *profiles.Profile {
 	return p
 }
 
+// readFile reads a file beside the spec, once a run.
 func (g *generator) readFile(name string) ([]byte, error) {
-	return os.ReadFile(spec.Beside(g.path, name))
+	read, _ := g.beside.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) { return os.ReadFile(spec.Beside(g.path, name)) }))
+	return read.(func() ([]byte, error))()
 }
 
 // factsOf tells the validator what it has to know of the profiles.

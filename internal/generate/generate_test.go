@@ -50,13 +50,13 @@ func TestLateProblemsStandAtTheLineOfTheSpec(t *testing.T) {
 		line       int
 		path, says string
 	}{
-		"a file that is not there":          {"      files:\n        - path: /opt/x\n          source: ./missing\n", 13, "spec.nodes[0].files[0].source", "cannot be read"},
-		"a profile that is not there":       {"    - name: w1\n      role: worker\n      profile: ./missing.yaml\n", 13, "spec.nodes[1].profile", "cannot be read"},
-		"a path of muster's":                {"      files:\n        - {path: /etc/hosts, contents: mine}\n", 12, "spec.nodes[0].files[0]", "/etc/hosts"},
-		"a mode that Butane refuses":        {"      files:\n        - {path: /opt/x, mode: \"0620\", contents: mine}\n", 12, "spec.nodes[0].files[0]", "mode"},
-		"a unit that only a package brings": {"    - name: w1\n      role: worker\n      profile: debian12-containerd\n      units: [{name: x.service, enabled: true}]\n", 14, "spec.nodes[1].units[0].enabled", "systemctl enable --now x.service"},
-		"what cloud-init cannot carry":      {"    - name: w1\n      role: worker\n      profile: debian12-containerd\n      files:\n        - {path: /home/x/y, contents: mine}\n", 15, "spec.nodes[1].files[0]", "/home"},
-		"a document that is too large":      {"    - name: w1\n      role: worker\n      platform: ec2\n      files:\n        - {path: /opt/x, contents: " + noise(40000) + "}\n", 13, "spec.nodes[1].platform", "ec2 takes 16384"},
+		"a file that is not there":     {"      files:\n        - path: /opt/x\n          source: ./missing\n", 13, "spec.nodes[0].files[0].source", "cannot be read"},
+		"a profile that is not there":  {"    - name: w1\n      role: worker\n      profile: ./missing.yaml\n", 13, "spec.nodes[1].profile", "cannot be read"},
+		"a path of muster's":           {"      files:\n        - {path: /etc/hosts, contents: mine}\n", 12, "spec.nodes[0].files[0]", "/etc/hosts"},
+		"a mode that Butane refuses":   {"      files:\n        - {path: /opt/x, mode: \"0620\", contents: mine}\n", 12, "spec.nodes[0].files[0]", "mode"},
+		"a file that is another one":   {"      files:\n        - path: /opt/x\n          source: ./cluster.yaml\n          sha256: \"" + strings.Repeat("0", 64) + "\"\n", 14, "spec.nodes[0].files[0].sha256", "has another digest"},
+		"what cloud-init cannot carry": {"    - name: w1\n      role: worker\n      profile: debian12-containerd\n      files:\n        - {path: /home/x/y, contents: mine}\n", 15, "spec.nodes[1].files[0]", "/home"},
+		"a document that is too large": {"    - name: w1\n      role: worker\n      platform: ec2\n      files:\n        - {path: /opt/x, contents: " + noise(40000) + "}\n", 13, "spec.nodes[1].platform", "ec2 takes 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, problems := run(t, head+c.more)
@@ -67,6 +67,48 @@ func TestLateProblemsStandAtTheLineOfTheSpec(t *testing.T) {
 				t.Errorf("got %v\nwant line %d, path %s, and %q", p, c.line, c.path, c.says)
 			}
 		})
+	}
+}
+
+// TestEveryProblemAtOnce: what the files beside the spec and its units show is told beside what the rules find in the spec, each once.
+func TestEveryProblemAtOnce(t *testing.T) {
+	folder := t.TempDir()
+	text := head + `  system: {timezone: Mars/Phobos, modules: [a/b]}
+  cni: {manifests: [./missing.yaml, ./page.yaml]}
+  files: [{path: /opt/x, source: ./missing}, {path: /opt/y, source: ./page.yaml, sha256: "` + strings.Repeat("0", 64) + `"}]
+  units: [{name: x.service, enabled: true, contents: "[Service]\nExecStart=/bin/true\n"}]
+`
+	for name, text := range map[string]string{"cluster.yaml": text, "page.yaml": "404 Not Found\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var problems problem.List
+	if _, err := FromFile(filepath.Join(folder, "cluster.yaml"), ForTests(), &problems); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range problems.Sorted() {
+		if p.Severity == problem.Error {
+			got = append(got, strings.TrimPrefix(p.File, folder+"/")+" "+p.Path)
+		}
+	}
+	want := []string{"cluster.yaml spec.system.timezone", "cluster.yaml spec.system.modules[0]", "cluster.yaml spec.cni.manifests[0]",
+		"cluster.yaml spec.files[0].source", "cluster.yaml spec.files[1].sha256", "cluster.yaml spec.units[0].contents", "page.yaml "}
+	if !slices.Equal(got, want) {
+		t.Errorf("problems are\n%s, want\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestReadNeedsNoFiles: who only asks the cluster has a spec whose files may be elsewhere.
+func TestReadNeedsNoFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cluster.yaml")
+	if err := os.WriteFile(file, []byte(head+"  files: [{path: /opt/x, source: ./missing}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var problems problem.List
+	if _, err := Read(file, &problems); err != nil || problems.Failed() {
+		t.Errorf("%v %v", err, problems.Sorted())
 	}
 }
 

@@ -115,13 +115,6 @@ func TestModesOfUsersText(t *testing.T) {
 	}
 }
 
-func TestWrongDigestOfAFileBesideTheSpec(t *testing.T) {
-	_, problems := planned(t, small+"      files:\n        - path: /opt/x\n          source: ./x\n          sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"\n")
-	if len(problems) != 1 || problems[0].Path != "spec.nodes[0].files[0].sha256" || problems[0].Line != 13 || !strings.Contains(problems[0].Instead, "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7") {
-		t.Errorf("problems are %v", problems)
-	}
-}
-
 // TestHostsOfManyNodes: beyond a hundred nodes a machine knows the control planes and itself, and a notice says so.
 func TestHostsOfManyNodes(t *testing.T) {
 	text := small

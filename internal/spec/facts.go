@@ -13,6 +13,8 @@ type Facts struct {
 	// Profiles are the profiles that could be read, by the value of profile as the spec writes it. A name that is missing
 	// here is an unknown profile; a path that is missing here could not be read, which its reader has reported.
 	Profiles map[string]ProfileFacts
+	// ReadFile reads a file that the spec names, relative to it; nil leaves the files beside the spec unread.
+	ReadFile func(name string) ([]byte, error)
 }
 
 // ProfileFacts is what the rules ask of one profile.

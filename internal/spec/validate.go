@@ -52,7 +52,7 @@ var (
 	targetRules = slices.Concat(nodeTargetRules, addressTargetRules, networkTargetRules, kubernetesTargetRules, flagTargetRules, mountTargetRules, systemTargetRules, userTargetRules, fileTargetRules,
 		runtimeTargetRules, packageTargetRules)
 	// clusterRules look at the whole.
-	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, mountClusterRules, userClusterRules,
+	clusterRules = slices.Concat(nodeClusterRules, addressClusterRules, networkClusterRules, kubernetesClusterRules, flagClusterRules, mountClusterRules, userClusterRules, fileClusterRules,
 		cniClusterRules, imageClusterRules, pxeClusterRules, rendezvousClusterRules, mergeClusterRules)
 )
 

@@ -3,9 +3,12 @@ package spec
 import (
 	"regexp"
 	"strings"
+
+	"muster/internal/decode"
+	"muster/internal/problem"
 )
 
-var cniClusterRules = []func(*validator){ruleOneCNI, ruleFlannelVersion, ruleFlannelImage, ruleFlannelPluginImage, ruleManifests}
+var cniClusterRules = []func(*validator){ruleOneCNI, ruleFlannelVersion, ruleFlannelImage, ruleFlannelPluginImage, ruleManifests, ruleManifestRead}
 
 // Rule: no two pod networks are chosen; where none is, it is flannel.
 func ruleOneCNI(v *validator) {
@@ -72,6 +75,20 @@ func ruleManifests(v *validator) {
 			v.errorf(manifest.At, "put the file beside the spec and write ./FILE.yaml", "a manifest is read when muster runs, from a file")
 		default:
 			v.checkLocalPath(manifest)
+		}
+	}
+}
+
+// Rule: a manifest of a pod network can be read, and holds objects of Kubernetes, each with apiVersion and kind.
+func ruleManifestRead(v *validator) {
+	for _, manifest := range v.Spec.CNI.Manifests.Items {
+		data, read := v.readBeside(manifest, "manifest")
+		if !read {
+			continue
+		}
+		if at, what, instead := decode.ManifestMistake(data); what != "" {
+			v.failed[manifest.Path] = true
+			v.problems.Add(problem.Problem{File: Beside(v.problems.File, manifest.V), At: at, Message: what, Instead: instead})
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package spec
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -8,9 +11,10 @@ import (
 )
 
 var (
-	fileRules       = []func(*validator, Scope){ruleFilePath, ruleFilePlace, ruleFileOwned, ruleFileTwice, ruleFileMode, ruleFileOwner, ruleFileContents, ruleFileSource, ruleFileDigest}
-	fileTargetRules = []func(*validator, Target){ruleFileReadOnly, ruleFileOwnerMade, ruleUnitNeeded}
-	unitRules       = []func(*validator, Scope){ruleUnitName, ruleUnitOwned, ruleUnitTwice, ruleUnitEffect, ruleUnitMask, ruleUnitContents, ruleDropInName, ruleDropInTwice}
+	fileRules        = []func(*validator, Scope){ruleFilePath, ruleFilePlace, ruleFileOwned, ruleFileTwice, ruleFileMode, ruleFileModeSpecial, ruleFileOwner, ruleFileContents, ruleFileSource, ruleFileDigest}
+	fileTargetRules  = []func(*validator, Target){ruleFileReadOnly, ruleFileHome, ruleFileOwnerMade, ruleUnitNeeded}
+	fileClusterRules = []func(*validator){ruleFileRead}
+	unitRules        = []func(*validator, Scope){ruleUnitName, ruleUnitOwned, ruleUnitTwice, ruleUnitEffect, ruleUnitMask, ruleUnitContents, ruleUnitTemplate, ruleUnitInstall, ruleDropInName, ruleDropInTwice}
 )
 
 // Rule: a file's path is absolute, clean and made of plain characters.
@@ -133,6 +137,24 @@ func ruleFileMode(v *validator, s Scope) {
 	}
 }
 
+// Rule: a file that a document carries has no setuid, setgid and sticky bit, which documents cannot set; one from a URL may.
+func ruleFileModeSpecial(v *validator, s Scope) {
+	for _, file := range s.Files.Items {
+		if mode := file.Mode.V; octalMode.MatchString(mode) && len(mode) == 4 && mode[0] != '0' && !strings.Contains(file.Source.V, "://") {
+			v.errorf(file.Mode.At, fmt.Sprintf(`write "0%s", and commands: {before: ["chmod %s %s"]}`, mode[1:], mode, file.Path.V), "a document cannot set more than permissions")
+		}
+	}
+}
+
+// Rule: with cloud-init no file but one from a URL lies below /home: files come before users, and the home folder would stay root's.
+func ruleFileHome(v *validator, t Target) {
+	for _, file := range t.Files.Items {
+		if v.facts.Profiles[t.Profile.V].Format == "cloud-init" && strings.HasPrefix(file.Path.V, "/home/") && !strings.Contains(file.Source.V, "://") {
+			v.errorf(file.Path.At, "write it elsewhere and copy it with a command", "%s cannot be written by cloud-init: files come before users, and the home folder would stay root's", file.Path.V)
+		}
+	}
+}
+
 var fileOwner = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}(:[a-z_][a-z0-9_-]{0,31})?$`)
 
 // Rule: an owner is USER or USER:GROUP, by names.
@@ -203,6 +225,39 @@ func (v *validator) checkLocalPath(local Value[string]) {
 	case strings.HasSuffix(local.V, "/") || path.Clean(local.V) == ".":
 		v.errorf(local.At, "write the path of one file", "this is a folder")
 	}
+}
+
+// Rule: a file beside the spec can be read, and has the sha256 that the spec gives for it.
+func ruleFileRead(v *validator) {
+	looked := map[[2]string]bool{} // a thousand machines may have one file
+	for _, t := range v.targets {
+		for _, file := range t.Files.Items {
+			at := [2]string{file.Source.Path, file.SHA256.Path}
+			if looked[at] || strings.Contains(file.Source.V, "://") {
+				continue
+			}
+			looked[at] = true
+			data, read := v.readBeside(file.Source, "file")
+			if !read || !file.SHA256.Set {
+				continue
+			}
+			if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != file.SHA256.V {
+				v.errorf(file.SHA256.At, "write "+hex.EncodeToString(sum[:])+", if the file is the one you mean", "%s has another digest", file.Source.V)
+			}
+		}
+	}
+}
+
+// readBeside reads a file that the spec names, unless another rule refuses its name, and reports one that cannot be read.
+func (v *validator) readBeside(name Value[string], what string) (data []byte, read bool) {
+	if v.facts.ReadFile == nil || !name.Set || v.failed[name.Path] {
+		return nil, false
+	}
+	data, err := v.facts.ReadFile(name.V)
+	if err != nil {
+		v.errorf(name.At, "name a file beside the spec", "the %s cannot be read: %v", what, err)
+	}
+	return data, err == nil
 }
 
 // sha256Hex is a SHA-256 in lower case.
@@ -326,6 +381,27 @@ func ruleUnitContents(v *validator, s Scope) {
 		check(unit.Contents)
 		for _, dropIn := range unit.DropIns.Items {
 			check(dropIn.Contents)
+		}
+	}
+}
+
+// Rule: a unit that is enabled is no template, but an instance of one.
+func ruleUnitTemplate(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		if name, suffix, template := strings.Cut(unit.Name.V, "@."); unit.Enabled.V && template {
+			v.errorf(unit.Enabled.At, "name an instance, such as "+name+"@1."+suffix, "%s is a template and cannot be enabled", unit.Name.V)
+		}
+	}
+}
+
+// installed is what a unit file says of what it is enabled for.
+var installed = regexp.MustCompile(`(?m)^\[Install\]\s*\n(?:[^\[].*\n|\n)*?(?:WantedBy|RequiredBy|UpheldBy|Alias|Also)\s*=\s*\S`)
+
+// Rule: a unit file that is enabled says in [Install] what for.
+func ruleUnitInstall(v *validator, s Scope) {
+	for _, unit := range s.Units.Items {
+		if unit.Enabled.V && unit.Contents.Set && !installed.MatchString(unit.Contents.V+"\n") {
+			v.errorf(unit.Contents.At, "add [Install] with for example WantedBy=multi-user.target", "%s is enabled, and says nowhere what for", unit.Name.V)
 		}
 	}
 }

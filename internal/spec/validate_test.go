@@ -34,7 +34,23 @@ func testFacts() Facts {
 			"flatcar-containerd": {Format: "ignition", Runtime: "containerd", Groups: groups,
 				ScriptsDir: "/srv/scripts", ReadOnly: []string{"/usr", "/bin"}, DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 37, PinnedVersions: []string{"v1.34.4"}},
 		},
+		ReadFile: readTestFile,
 	}
+}
+
+// readTestFile has every file that a test names but those called missing: an object of Kubernetes, unless the name says what else.
+func readTestFile(name string) ([]byte, error) {
+	switch {
+	case strings.Contains(name, "missing"):
+		return nil, fmt.Errorf("open %s: no such file or directory", name)
+	case strings.Contains(name, "page"):
+		return []byte("<!DOCTYPE html>\n<title>404: Not Found</title>\n"), nil
+	case strings.Contains(name, "values"):
+		return []byte("# of a chart\n\nreplicas: 2\n"), nil
+	case strings.Contains(name, "nothing"):
+		return nil, nil
+	}
+	return []byte("apiVersion: v1\nkind: Namespace\n"), nil
 }
 
 // check reads, completes and validates a spec.
