@@ -105,13 +105,25 @@ func ruleEndpointName(v *validator) {
 	}
 }
 
-// Rule: a node's name is a DNS-1123 subdomain.
+// itself are the names by which each machine's /etc/hosts calls the machine itself.
+var itself = []string{"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"}
+
+// meansItself reports whether a name is one for whatever machine looks it up: systemd answers for all below localhost (RFC 6761).
+func meansItself(name string) bool {
+	return slices.Contains(itself, name) || strings.HasSuffix(name, ".localhost") || strings.HasSuffix(name, ".localhost.localdomain")
+}
+
+// Rule: a node's name is a DNS-1123 subdomain, and none by which every machine calls itself, such as localhost.
 func ruleNodeName(v *validator, t Target) {
 	if t.Node == nil || !t.Name.Set {
 		return
 	}
-	if ipv4Like(t.Name.V) {
+	switch {
+	case ipv4Like(t.Name.V):
 		v.errorf(t.Name.At, "write a name that starts with a letter", "%q is an address, not a name", t.Name.V)
+		return
+	case meansItself(t.Name.V):
+		v.errorf(t.Name.At, "write another name", "%s is each machine's name for itself", t.Name.V)
 		return
 	}
 	if what, instead := subdomainMistake(t.Name.V); what != "" {
@@ -147,7 +159,7 @@ func ruleAliasName(v *validator, t Target) {
 		case !alias.Set:
 		case what != "":
 			v.errorf(alias.At, instead, "%s", what)
-		case alias.V == "localhost" || ipv4Like(alias.V):
+		case meansItself(alias.V) || ipv4Like(alias.V):
 			v.errorf(alias.At, "write another name", "%s stands for an address already", alias.V)
 		}
 	}
