@@ -32,9 +32,12 @@ func ruleIdle(v *validator) {
 }
 
 // unreadBelow reports whether something below a path could not be read.
-func (v *validator) unreadBelow(path string) bool {
-	for unread := range v.unread {
-		if strings.HasPrefix(unread, path+".") || strings.HasPrefix(unread, path+"[") {
+func (v *validator) unreadBelow(path string) bool { return someBelow(v.unread, path) }
+
+// someBelow reports whether one of some paths is below another one.
+func someBelow(paths map[string]bool, path string) bool {
+	for p := range paths {
+		if strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") {
 			return true
 		}
 	}

@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"muster/internal/decode"
 )
 
 var userRules = []func(*validator, Scope){ruleUserName, ruleUserTwice, ruleSSHKey, ruleSSHKeyTwice, rulePasswordHash, ruleGroup, ruleSudo, ruleRootUser, ruleKubeconfig}
 
 var userTargetRules = []func(*validator, Target){ruleGroupMade}
 
-var userClusterRules = []func(*validator){ruleNobodyLogsIn}
+var userClusterRules = []func(*validator){ruleNobodyLogsIn, ruleUserLogsIn}
 
 // loginName is what useradd takes on every distribution, of at most 32 characters.
 var loginName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
@@ -226,10 +228,8 @@ var givesKeys = []string{"ec2", "openstack", "gce", "azure"}
 
 // Rule: somebody can log in to some machine of the cluster, unless its platform gives it a key (a warning).
 func ruleNobodyLogsIn(v *validator) {
-	for _, t := range v.targets {
-		if slices.Contains(givesKeys, t.Platform.V) || slices.ContainsFunc(t.Users.Items, v.logsIn) {
-			return
-		}
+	if slices.ContainsFunc(v.targets, v.letsIn) {
+		return
 	}
 	unread := func(s Scope) bool { return s.Users.Known() && !s.Users.Set }
 	if len(v.targets) == 0 || slices.ContainsFunc(v.scopes, unread) {
@@ -237,6 +237,39 @@ func ruleNobodyLogsIn(v *validator) {
 	}
 	v.warnf(below(v.Spec.At, "users"), `write users: [{name: admin, sshAuthorizedKeys: ["ssh-ed25519 ..."], sudo: "ALL=(ALL) NOPASSWD:ALL", kubeconfig: true}]`,
 		"nobody can log in to any of these machines")
+}
+
+// letsIn reports whether somebody can log in to a machine, as far as the spec shows.
+func (v *validator) letsIn(t Target) bool {
+	return slices.Contains(givesKeys, t.Platform.V) || slices.ContainsFunc(t.Users.Items, v.logsIn)
+}
+
+// Rule: where others can log in, each user can, but those whom a file or a group of another user is for, and those that the
+// platform may give its key (a warning).
+func ruleUserLogsIn(v *validator) {
+	if !slices.ContainsFunc(v.targets, v.letsIn) {
+		return // ruleNobodyLogsIn warns of all of them
+	}
+	for _, t := range v.targets {
+		for _, user := range t.Users.Items {
+			switch {
+			case v.logsIn(user) || slices.Contains(givesKeys, t.Platform.V) || t.ownsSomething(user.Name.V):
+			case user.Name.Set && !someBelow(v.failed, user.Path):
+				v.warnf(user.Name.At, `write sshAuthorizedKeys: ["ssh-ed25519 ..."] or a passwordHash, or leave the user out`,
+					"%s has neither a key nor a password, and cannot log in to %s", user.Name.V, t.Name.V)
+			}
+		}
+	}
+}
+
+// ownsSomething reports whether a machine has a user for a file, or for a group that others are in.
+func (t Target) ownsSomething(user string) bool {
+	file := func(f File) bool {
+		owner, group, _ := strings.Cut(f.Owner.V, ":")
+		return owner == user || group == user
+	}
+	group := func(u User) bool { return slices.Contains(decode.Strings(u.Groups), user) }
+	return slices.ContainsFunc(t.Files.Items, file) || slices.ContainsFunc(t.Users.Items, group)
 }
 
 // logsIn reports whether a user has a key or a password. One that is in the file and could not be read counts: what is
