@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	systemScopeRules  = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy}
+	systemScopeRules  = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy, ruleNoProxyPattern}
 	systemTargetRules = []func(*validator, Target){ruleFirewallManager, ruleNoProxyNetwork}
 )
 
@@ -236,6 +236,15 @@ func proxyMistake(text string) (what, instead string) {
 }
 
 var noProxyName = regexp.MustCompile(`^(\*|(\*?\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?)$`)
+
+// Rule: an entry of proxy.no for all names of a domain starts with a dot: not all programs read *.example.com (a warning).
+func ruleNoProxyPattern(v *validator, s Scope) {
+	for _, entry := range s.System.Proxy.No.Items {
+		if dotted, pattern := strings.CutPrefix(entry.V, "*"); pattern && dotted != "" && noProxyName.MatchString(entry.V) {
+			v.warnf(entry.At, "write "+dotted, "curl and package managers take %s for a name, and would ask the proxy", entry.V)
+		}
+	}
+}
 
 // Rule: an entry of proxy.no is a name, which may start with a dot, an address or a network.
 func ruleNoProxy(v *validator, s Scope) {
