@@ -3,10 +3,12 @@ package plan
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"muster/internal/decode"
 	"muster/internal/problem"
+	"muster/internal/spec"
 )
 
 // repository is one package source, the profile's or the spec's.
@@ -93,26 +95,28 @@ func (m *machine) fillOne(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, "{version}", m.version.Number()), "{minor}", m.version.MinorNumber())
 }
 
-// repositories are the profile's package sources, or the spec's in their place.
+// repositories are the profile's package sources but those whose place one of the spec's takes, and then the spec's.
 func (m *machine) repositories() []repository {
+	ofProfile, ofSpec := m.Packages.Sources()
 	var out []repository
-	if m.Packages.Source.V == "repositories" {
-		for _, r := range m.Packages.Repositories.Items {
-			repo := repository{name: r.Name.V, file: r.Name.V, url: r.BaseURL.V, suite: r.Suite.V, components: decode.Strings(r.Components), at: r.At}
-			for _, k := range r.GPGKeys.Items {
-				repo.keys = append(repo.keys, m.key(len(repo.keys), repo.name, k.URL.V, k.Fingerprint.V))
-			}
-			out = append(out, repo)
-		}
-		return out
-	}
 	for _, r := range m.profile.Packages.Repositories.Items {
 		repo := repository{
 			name: r.Name.V, file: or(r.File, r.Name).V, url: m.fillOne(r.BaseURL.V), suite: r.Suite.V,
 			components: decode.Strings(r.Components), exclude: decode.Strings(r.Exclude), at: m.Packages.At,
 		}
+		taken := func(own spec.Repository) bool { return own.Name.V == repo.name || own.Name.V == repo.file }
+		if !ofProfile || slices.ContainsFunc(ofSpec, taken) {
+			continue
+		}
 		for _, k := range r.GPGKeys.Items {
 			repo.keys = append(repo.keys, m.key(len(repo.keys), repo.file, m.fillOne(k.URL.V), k.Fingerprint.V))
+		}
+		out = append(out, repo)
+	}
+	for _, r := range ofSpec {
+		repo := repository{name: r.Name.V, file: r.Name.V, url: r.BaseURL.V, suite: r.Suite.V, components: decode.Strings(r.Components), at: r.At}
+		for _, k := range r.GPGKeys.Items {
+			repo.keys = append(repo.keys, m.key(len(repo.keys), repo.name, k.URL.V, k.Fingerprint.V))
 		}
 		out = append(out, repo)
 	}

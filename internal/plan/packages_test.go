@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"path"
 	"strings"
 	"testing"
 
@@ -39,6 +40,51 @@ func TestComponentsOfAProfilesSource(t *testing.T) {
 	})
 	if got, want := contentsOf(t, machines[0], "/etc/apt/sources.list.d/kubernetes.list"), " https://pkgs.k8s.io/core:/stable:/v1.34/deb/ bookworm main contrib\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("the source is %q, want %q at its end", got, want)
+	}
+}
+
+// TestRepositories: the spec's sources are added to the profile's, take the place of one, or of all.
+func TestRepositories(t *testing.T) {
+	source := func(name string) string {
+		return "{name: " + name + ", baseURL: \"https://example.com/" + name + "/\", gpgKeys: [{url: \"https://example.com/key\", fingerprint: DE15B14486CD377B9E876E1A234654DA9A296436}]}"
+	}
+	for name, c := range map[string]struct {
+		profile, cluster, node string
+		want                   []string
+	}{
+		"none":                      {"debian12-containerd", "{}", "{}", []string{"kubernetes: pkgs.k8s.io"}},
+		"one more":                  {"debian12-containerd", "{repositories: [" + source("nvidia") + "]}", "{}", []string{"kubernetes: pkgs.k8s.io", "nvidia: example.com"}},
+		"one more, said so":         {"debian12-containerd", "{source: profile, repositories: [" + source("nvidia") + "]}", "{}", []string{"kubernetes: pkgs.k8s.io", "nvidia: example.com"}},
+		"one more for a node":       {"debian12-containerd", "{source: profile}", "{repositories: [" + source("nvidia") + "]}", []string{"kubernetes: pkgs.k8s.io", "nvidia: example.com"}},
+		"another of one":            {"debian12-containerd", "{repositories: [" + source("kubernetes") + "]}", "{}", []string{"kubernetes: example.com"}},
+		"all":                       {"debian12-containerd", "{source: repositories, repositories: [" + source("mirror") + "]}", "{}", []string{"mirror: example.com"}},
+		"a node with the profile's": {"debian12-containerd", "{source: repositories, repositories: [" + source("mirror") + "]}", "{source: profile}", []string{"kubernetes: pkgs.k8s.io"}},
+		"a node without the more":   {"debian12-containerd", "{repositories: [" + source("nvidia") + "]}", "{source: profile}", []string{"kubernetes: pkgs.k8s.io"}},
+		"yum, one more":             {"centos7-docker", "{repositories: [" + source("nvidia") + "]}", "{}", []string{"CentOS-Base: ", "docker-ce: ", "kubernetes: ", "nvidia: example.com"}},
+		"yum, another of a file":    {"centos7-docker", "{repositories: [" + source("CentOS-Base") + "]}", "{}", []string{"docker-ce: ", "kubernetes: ", "CentOS-Base: example.com"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(small, "profile: debian12-containerd\n", "profile: "+c.profile+"\n  packages: "+c.cluster+"\n", 1)
+			machines, problems := planned(t, text+"      packages: "+c.node+"\n")
+			if len(problems) > 0 {
+				t.Fatalf("problems are %v", problems)
+			}
+			var got []string
+			for _, f := range machines[0].Config.Files {
+				if file := strings.TrimSuffix(strings.TrimSuffix(path.Base(f.Path), ".list"), ".repo"); file != path.Base(f.Path) {
+					got = append(got, file+": "+string(f.Contents))
+				}
+			}
+			if len(got) != len(c.want) {
+				t.Fatalf("sources are %q, want %q", got, c.want)
+			}
+			for i, want := range c.want {
+				file, host, _ := strings.Cut(want, ": ")
+				if !strings.HasPrefix(got[i], file+": ") || !strings.Contains(got[i], host) {
+					t.Errorf("source %d is %q, want %q", i, got[i], want)
+				}
+			}
+		})
 	}
 }
 

@@ -1,6 +1,10 @@
 package spec
 
-import "muster/internal/decode"
+import (
+	"strings"
+
+	"muster/internal/decode"
+)
 
 // Target is one machine, or one pool, with everything that holds for it: what is said of the cluster, of its role and
 // of itself, the narrower winning.
@@ -98,4 +102,30 @@ func (c *Cluster) ControlPlanes() []*Node {
 		}
 	}
 	return out
+}
+
+// Sources tells where packages come from: from the profile's repositories, from the spec's, or from both. The spec's are added to the
+// profile's, unless source: repositories says that they take their place. A role or node that says source: profile, where
+// the repositories stand for more machines, has the profile's alone.
+func (p Packages) Sources() (ofProfile bool, ofSpec []Repository) {
+	switch back := p.Source.Known() && wideness(p.Source.Path) < wideness(p.Repositories.Path); {
+	case p.Source.V == "repositories":
+		return false, p.Repositories.Items
+	case back:
+		return true, nil
+	default:
+		return true, p.Repositories.Items
+	}
+}
+
+// wideness is more for a place that holds for more machines: the cluster, a role, a node or pool.
+func wideness(path string) int {
+	switch {
+	case strings.HasPrefix(path, "spec.nodes["), strings.HasPrefix(path, "spec.pools["):
+		return 0
+	case strings.HasPrefix(path, "spec.controlPlane."), strings.HasPrefix(path, "spec.worker."):
+		return 1
+	default:
+		return 2
+	}
 }

@@ -58,7 +58,7 @@ func TestShapeHidesMeaning(t *testing.T) {
 		{"# more", "files: [{path: /etc/a, contents: 5}]", "spec.files[0].contents"},
 		{"# more", "files: [{path: 5, contents: a}]", "spec.files[0].path"},
 		{"# more", "packages: {source: repositories, repositories: 5}", "spec.packages.repositories"},
-		{"# more", "packages: {source: repositories, repositories: [{name: a, baseURL: \"http://x.example.com\", gpgKeys: 5}]}", "spec.packages.repositories[0].gpgKeys"},
+		{"# more", "packages: {source: repositories, repositories: [{name: kubernetes, baseURL: \"http://x.example.com\", gpgKeys: 5}]}", "spec.packages.repositories[0].gpgKeys"},
 		{"# more", "packages: {source: repository}", "spec.packages.source"},
 		{"# more", "rendezvous: {delivery: usb, url: \"http://x.example.com/x\"}", "spec.rendezvous.delivery"},
 		{"# more", "rendezvous: {port: \"7444\"}", "spec.rendezvous.port"},
@@ -163,7 +163,7 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		"check: {nginx: {image: \"user:hunter2@mirror.example.com/nginx:1.28\"}}",
 		"cni: {flannel: {image: \"https://user:hunter2@mirror.example.com/flannel\"}}",
 		"cni: {flannel: {image: \"user:hunter2@mirror.example.com/flannel/\"}}",
-		"packages: {source: repositories, gpgCheck: true, repositories: [{name: a, suite: /, baseURL: \"http://user:hunter2@mirror.example.com\", gpgKeys: [{url: \"https://mirror.example.com/key\", fingerprint: 0123456789ABCDEF0123456789ABCDEF01234567}]}]}",
+		"packages: {source: repositories, gpgCheck: true, repositories: [{name: kubernetes, suite: /, baseURL: \"http://user:hunter2@mirror.example.com\", gpgKeys: [{url: \"https://mirror.example.com/key\", fingerprint: 0123456789ABCDEF0123456789ABCDEF01234567}]}]}",
 	} {
 		problems := check(strings.Replace(base, "# more", more, 1))
 		if len(problems) != 1 {

@@ -509,7 +509,8 @@ type System struct {
 	// net.ipv4.conf.bond0/100.rp_filter. The module that settings of connection tracking (net.netfilter) or ipvs
 	// (net.ipv4.vs) need is loaded before; any other has to stand in modules.
 	Sysctl Map[Value[string]] `yaml:"sysctl" example:"{vm.max_map_count: \"262144\"}"`
-	// Modules are further kernel modules, loaded at every boot.
+	// Modules are further kernel modules, loaded at every boot; at the first one when packages are installed, which may
+	// bring them.
 	Modules List[Value[string]] `yaml:"modules" example:"[nvme_tcp]"`
 	// Timezone is a name of the tz database.
 	Timezone Value[string] `yaml:"timezone" example:"Asia/Shanghai"`
@@ -559,9 +560,11 @@ type User struct {
 // Packages says where software comes from.
 type Packages struct {
 	At
-	// Source is the profile's package sources, or the repositories named here in their place.
+	// Source is profile for the profile's package sources and the repositories named here, and repositories for these in the
+	// place of the profile's. A role or node that says profile goes back to the profile's alone where repositories stand
+	// for more machines.
 	Source Value[string] `yaml:"source" enum:"profile,repositories" example:"repositories"`
-	// Repositories are the package sources used with source repositories.
+	// Repositories are further package sources. One that is called as one of the profile's, or as its file, takes its place.
 	Repositories List[Repository] `yaml:"repositories" example:"[{name: kubernetes, baseURL: \"https://mirror.example.com/kubernetes/\", gpgKeys: [{url: \"https://mirror.example.com/key.asc\", fingerprint: DE15B14486CD377B9E876E1A234654DA9A296436}]}]"`
 	// GPGCheck is whether signatures are checked; switching it off is an explicit choice.
 	GPGCheck Value[bool] `yaml:"gpgCheck" example:"true"`
@@ -620,7 +623,8 @@ type Unit struct {
 	Name Value[string] `yaml:"name" required:"true" example:"node-exporter.service"`
 	// Contents is the unit file; left out for a unit that the operating system has.
 	Contents Value[string] `yaml:"contents" example:"\"[Service]\\nExecStart=/usr/bin/true\\n\"" text:"lines"`
-	// Enabled is whether the unit starts at boot; left out, it stays as it is.
+	// Enabled is whether the unit starts at boot; left out, it stays as it is. A unit without contents may come with a package:
+	// with cloud-init it is enabled once these are installed.
 	Enabled Value[bool] `yaml:"enabled" example:"true"`
 	// Mask makes the unit impossible to start.
 	Mask Value[bool] `yaml:"mask" example:"false"`

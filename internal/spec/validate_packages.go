@@ -2,13 +2,14 @@ package spec
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 var (
 	packageScopeRules = []func(*validator, Scope){ruleRepositoryName, ruleRepositoryTwice, ruleRepositoryURL, ruleRepositorySuite, ruleRepositoryComponent,
 		ruleKeyURL, ruleKeyFingerprint, rulePackageName}
-	packageTargetRules = []func(*validator, Target){ruleRepositoriesUsed, ruleRepositoriesGiven, ruleRepositoryKeys, ruleGPGCheckOff, rulePreinstalled,
+	packageTargetRules = []func(*validator, Target){ruleRepositoriesGiven, ruleRepositoryOfKubernetes, ruleRepositoryKeys, ruleGPGCheckOff, rulePreinstalled,
 		rulePackagesOfProfile, ruleYumVariable}
 )
 
@@ -117,13 +118,19 @@ func ruleKeyFingerprint(v *validator, s Scope) {
 	}
 }
 
-// Rule: source repositories and the repositories themselves go together.
-func ruleRepositoriesUsed(v *validator, t Target) {
+// Rule: with source repositories one of them holds Kubernetes, as its name or URL shows (a warning).
+func ruleRepositoryOfKubernetes(v *validator, t Target) {
 	p := t.Packages
-	// a node may go back to the profile's sources where the cluster has repositories
-	chosen := p.Source.Known() && parentPath(p.Source.Path) != parentPath(p.Repositories.Path)
-	if len(p.Repositories.Items) > 0 && p.Source.Set && p.Source.V != "repositories" && !chosen {
-		v.errorf(p.Repositories.At, "write source: repositories beside it", "repositories are used only with source: repositories")
+	kubernetes := func(r Repository) bool {
+		text := strings.ToLower(r.Name.V + " " + r.BaseURL.V)
+		return strings.Contains(text, "kube") || strings.Contains(text, "k8s") || !r.Name.Set || !r.BaseURL.Set
+	}
+	if p.Source.V != "repositories" || p.Preinstalled.V || v.facts.Profiles[t.Profile.V].PackageManager == "" || len(p.Repositories.Items) == 0 {
+		return
+	}
+	if !slices.ContainsFunc(p.Repositories.Items, kubernetes) {
+		v.warnf(p.Source.At, "leave source out to add the repositories to the profile's, or give the one that holds Kubernetes the name kubernetes",
+			"the repositories of %s take the place of the profile's, and none is called after Kubernetes", t.Name.V)
 	}
 }
 
