@@ -111,6 +111,41 @@ func TestSwapWithTwoNames(t *testing.T) {
 	}
 }
 
+// Units without contents come with the image or with a package: those that are not enabled yet are, and run.
+func TestEnabledUnits(t *testing.T) {
+	t.Parallel()
+	exercise{
+		phase: "prepare", steps: []string{"units"},
+		conf: "UNITS_ENABLED=(fstrim.timer ssh.service)\n",
+		setup: func(m *machine) {
+			m.unit("fstrim.timer", "")
+			m.unit("ssh.service", "")
+			m.link("ssh.service")
+		},
+		check: func(t *testing.T, m *machine) {
+			for _, unit := range []string{"fstrim.timer", "ssh.service"} {
+				m.wantLink(t, "etc/systemd/system/multi-user.target.wants/"+unit, "/usr/lib/systemd/system/"+unit)
+			}
+			if log := m.outsideIfThere("first-log"); log != "" && !strings.Contains(log, "systemctl ! start fstrim.timer") {
+				t.Errorf("the timer was not started:\n%s", log)
+			}
+		},
+	}.run(t)
+}
+
+// A unit that nothing brings is told of, and tried again.
+func TestUnitThatIsMissing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/units"}, "UNITS_ENABLED=(exporter.service)\n")
+	m.outside("log", "")
+	out, _ := m.run([]string{"MUSTER_RETRY=1"}, "/bin/bash", "-c", "(sleep 2; echo [Service] >/usr/lib/systemd/system/exporter.service) & timeout 60 /bin/bash "+runner+" prepare")
+	for _, says := range []string{"FAILED at try 1", "Unit exporter.service could not be found", "has to come with the image or with a package", "units: done ("} {
+		if !strings.Contains(out, says) {
+			t.Errorf("it does not say %q:\n%s", says, out)
+		}
+	}
+}
+
 func TestSELinux(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"disabled", "permissive"} {

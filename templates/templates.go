@@ -39,10 +39,9 @@ type Step struct {
 func (s Step) ID() string { return s.Phase + "/" + s.Name }
 
 // Steps are all steps in the order in which they run. A plan leaves out what does not apply to a node; with
-// kubernetes.dryRun that is all that needs a cluster.
+// kubernetes.dryRun that is all that needs a cluster. Modules and kernel settings come after the packages, which may bring a
+// module; those that are there already muster-modules.service has loaded before.
 var Steps = []Step{
-	{"prepare", "modules", "every machine"},
-	{"prepare", "sysctl", "every machine"},
 	{"prepare", "swap", "system.swap: disabled"},
 	{"prepare", "selinux", "system.selinux: disabled or permissive"},
 	{"prepare", "firewall", "system.firewall: disabled"},
@@ -51,9 +50,12 @@ var Steps = []Step{
 	{"prepare", "packages-yum", "packages by yum, not preinstalled"},
 	{"prepare", "binaries", "profiles with binaries in place of packages"},
 	{"prepare", "preinstalled", "packages.preinstalled"},
+	{"prepare", "modules", "every machine"},
+	{"prepare", "sysctl", "every machine"},
 	{"prepare", "clock", "every machine"},
 	{"prepare", "firewall-ports", "system.firewall: ports"},
 	{"prepare", "downloads", "files with a source"},
+	{"prepare", "units", "cloud-init, units that are enabled without contents"},
 	{"prepare", "rendezvous", "control planes with rendezvous.delivery media or url"},
 	{"prepare", "runtime", "every machine"},
 	{"prepare", "images", "images.preload"},
@@ -151,7 +153,7 @@ var Variables = []string{
 	"MANIFESTS[]", "MODULES[]", "NGINX_IMAGE", "NODES[]", "NODE_NAME", "NOT_BEFORE", "NO_PROXY",
 	"PACKAGES_BASE[]", "PACKAGES_EXTRA[]", "PACKAGES_HOLD[]", "PACKAGES_KUBERNETES[]", "PACKAGES_RUNTIME[]",
 	"RENDEZVOUS[]", "RENDEZVOUS_MEDIUM", "RENDEZVOUS_PROGRAM", "RENDEZVOUS_SHA256", "RENDEZVOUS_URL", "ROLE", "RUNTIME", "RUNTIME_SERVICE",
-	"SELINUX", "SYSCTL_FILE", "TIMEZONE", "TIME_CONFIG", "TIME_SERVICE",
+	"SELINUX", "SYSCTL_FILE", "TIMEZONE", "TIME_CONFIG", "TIME_SERVICE", "UNITS_ENABLED[]",
 }
 
 // SetUp is the file that stands once the phase bootstrap has ended: the machine is its operator's from then on, and neither its

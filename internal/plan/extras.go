@@ -2,9 +2,8 @@ package plan
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,9 +66,6 @@ func (m *machine) addExtraFiles() {
 				m.problems.Errorf(f.Source.At, "name a file beside the spec", "the file cannot be read: %v", err)
 				continue
 			}
-			if sum := sha256.Sum256(data); f.SHA256.Set && hex.EncodeToString(sum[:]) != f.SHA256.V {
-				m.problems.Errorf(f.SHA256.At, "write "+hex.EncodeToString(sum[:])+", if the file is the one you mean", "%s has another digest", f.Source.V)
-			}
 			m.addFile(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: data, Source: f.Source.V, At: f.Path.At})
 		default:
 			m.addFile(node.File{Path: f.Path.V, Mode: mode(f.Mode.V), Owner: owner, Group: group, Contents: []byte(f.Contents.V), At: f.Path.At})
@@ -121,19 +117,27 @@ func ifSet(v spec.Value[bool]) *bool {
 
 // addExtraUnits adds the spec's own units.
 func (m *machine) addExtraUnits() {
+	var later []string
 	for _, u := range m.Units.Items {
-		// cloud-init's commands enable units before any package is there: a unit that is not would end them, and with
-		// them the whole first boot.
-		if m.profile.Format.V == "cloud-init" && u.Enabled.V && !u.Contents.Set {
-			m.problems.Errorf(u.Enabled.At, "give its contents, or write commands: {before: [\"systemctl enable --now "+u.Name.V+"\"]}",
-				"%s may come with a package that is not there yet when the document enables it", u.Name.V)
-		}
 		unit := node.Unit{Name: u.Name.V, Contents: u.Contents.V, Enabled: ifSet(u.Enabled), Mask: u.Mask.V, At: u.At}
 		for _, d := range u.DropIns.Items {
 			unit.DropIns = append(unit.DropIns, node.DropIn{Name: d.Name.V, Contents: d.Contents.V})
 		}
-		m.addUnit(unit)
+		if m.enabledLater(u) {
+			later, unit.Enabled = append(later, u.Name.V), nil
+		}
+		if !m.enabledLater(u) || len(unit.DropIns) > 0 {
+			m.addUnit(unit)
+		}
 	}
+	m.conf.setList("UNITS_ENABLED", later)
+}
+
+// enabledLater reports whether the first boot enables a unit when packages are there: cloud-init's commands come before, and
+// would end at one that is not there, and with them the whole first boot. Ignition enables what comes later as well.
+func (m *machine) enabledLater(u spec.Unit) bool {
+	inDocument := func(known node.Unit) bool { return known.Name == u.Name.V && known.Contents != "" }
+	return m.profile.Format.V == "cloud-init" && u.Enabled.V && !u.Contents.Set && !slices.ContainsFunc(m.config.Units, inDocument)
 }
 
 // planCommands notes the commands around kubeadm.

@@ -48,6 +48,32 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// TestUnitsOfTheOperatingSystem: cloud-init's document neither has nor enables a unit that may come with a package; the first boot does.
+func TestUnitsOfTheOperatingSystem(t *testing.T) {
+	for profile, want := range map[string]struct {
+		inDocument bool
+		conf       string
+	}{"debian12-containerd": {false, "\nUNITS_ENABLED=(fstrim.timer ssh.service)\n"}, "flatcar-containerd": {true, ""}} {
+		machines, problems := planned(t, strings.Replace(small, "debian12-containerd", profile, 1)+
+			"  units: [{name: fstrim.timer, enabled: true}, {name: ssh.service, enabled: true, dropIns: [{name: a.conf, contents: \"[Unit]\\n\"}]}, {name: b.service, enabled: false}]\n")
+		if len(problems) > 0 {
+			t.Fatalf("%s: problems are %v", profile, problems)
+		}
+		enabled := map[string]bool{}
+		for _, u := range machines[0].Config.Units {
+			enabled[u.Name] = u.Enabled != nil && *u.Enabled
+		}
+		_, timer := enabled["fstrim.timer"]
+		_, ssh := enabled["ssh.service"]
+		if timer != want.inDocument || !ssh || enabled["ssh.service"] != want.inDocument || enabled["b.service"] {
+			t.Errorf("%s: units are %v", profile, enabled)
+		}
+		if conf := contentsOf(t, machines[0], ConfFile); !strings.Contains(conf, want.conf) || strings.Contains(conf, "UNITS_ENABLED") != (want.conf != "") {
+			t.Errorf("%s: want %q in\n%s", profile, want.conf, conf)
+		}
+	}
+}
+
 // TestUnitOverTheProfiles: what the spec says of a unit that the profile has lies over it.
 func TestUnitOverTheProfiles(t *testing.T) {
 	profile := func(p *profiles.Profile) {

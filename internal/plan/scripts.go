@@ -72,6 +72,7 @@ func (m *machine) conditions() map[string]bool {
 		"prepare/preinstalled":     !installs,
 		"prepare/images":           len(m.Images.Preload.Items) > 0,
 		"prepare/downloads":        slices.ContainsFunc(m.fileSources(), isURL),
+		"prepare/units":            slices.ContainsFunc(m.Units.Items, m.enabledLater),
 		"prepare/commands-before":  len(m.Commands.Before.Items) > 0,
 		"bootstrap/commands-after": len(m.Commands.After.Items) > 0,
 		"prepare/rendezvous":       acts && plane && m.Cluster.Spec.Rendezvous.Delivery.V != "embed",

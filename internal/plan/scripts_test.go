@@ -48,6 +48,10 @@ func TestConditionsOfSteps(t *testing.T) {
 		{"images: {preload: [{path: /opt/a.tar, sha256: \"0\"}]}", "+prepare_images", "", "", plain},
 		{"files: [{path: /opt/a, source: \"http://files.example.com/a\", sha256: \"0\"}]", "+prepare_downloads", "", "", plain},
 		{"files: [{path: /opt/a, source: ./a}]", "", "", "", plain},
+		{"units: [{name: fstrim.timer, enabled: true}]", "+prepare_units", "", "", plain},
+		{"units: [{name: fstrim.timer, enabled: false}]", "", "", "", plain},
+		{"units: [{name: a.service, enabled: true, contents: \"[Install]\"}]", "", "", "", plain},
+		{"units: [{name: fstrim.timer, enabled: true}]\n  profile: flatcar-containerd", "-prepare_packages-apt +prepare_binaries", "", "", plain},
 		{"commands: {before: [\"true\"]}", "+prepare_commands-before", "", "", plain},
 		{"commands: {after: [\"true\"]}", "+bootstrap_commands-after", "", "", plain},
 		{"rendezvous: {delivery: media}", "", "+prepare_rendezvous", "", plain},
@@ -87,6 +91,17 @@ func stepsWith(lists ...string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// TestOrderOfSteps: what a package may bring, a module and a unit, is waited for after the packages.
+func TestOrderOfSteps(t *testing.T) {
+	machines, _ := planned(t, small+"  system: {modules: [zfs]}\n  packages: {extra: [zfs-dkms]}\n  units: [{name: zfs.target, enabled: true}]\n")
+	steps := stepsOf(t, machines[0])
+	for _, step := range []string{"prepare_modules", "prepare_sysctl", "prepare_units"} {
+		if slices.Index(steps, step) < slices.Index(steps, "prepare_packages-apt") {
+			t.Errorf("%s comes before the packages: %s", step, steps)
+		}
+	}
 }
 
 // TestDryRunOnOneMachine: the other control planes only prepare themselves.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-step "loading kernel modules" "the kernel of this image lacks a module that Kubernetes needs: boot a kernel that has it, or take it out of system.modules"
+step "loading kernel modules" "the kernel of this image lacks a module: boot one that has it, name its package in packages.extra, or take it out of system.modules"
 
 done_already() {
   local module wanted=("${MODULES[@]/%nf?conntrack/$(conntrack_module)}")
