@@ -38,7 +38,9 @@ func TestRecipes(t *testing.T) {
 				t.Fatal("there is no block of YAML that begins with spec:")
 			}
 			folder := t.TempDir()
-			for name, contents := range map[string]string{"cluster.yaml": recipesBase + block, "registry-login.json": "{}", "encryption.yaml": "a key", "example-ca.crt": "a certificate"} {
+			for name, contents := range map[string]string{
+				"cluster.yaml": recipesBase + block, "registry-login.json": "{}", "encryption.yaml": "a key", "example-ca.crt": "a certificate", "proxy-ca.crt": "a certificate",
+			} {
 				if err := os.WriteFile(filepath.Join(folder, name), []byte(contents), 0o600); err != nil {
 					t.Fatal(err)
 				}
