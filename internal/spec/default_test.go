@@ -109,7 +109,7 @@ func TestRightChoices(t *testing.T) {
 
 // etcdDisk is a unit that mounts a disk of its own for etcd.
 func etcdDisk(kind string) string {
-	return `{name: var-lib-etcd.mount, enabled: true, contents: "[Mount]\nWhat=/dev/vdb\nWhere=/var/lib/etcd\nType=` + kind + `\n"}`
+	return `{name: var-lib-etcd.mount, enabled: true, contents: "[Mount]\nWhat=/dev/vdb\nWhere=/var/lib/etcd\nType=` + kind + `\n[Install]\nWantedBy=local-fs.target\n"}`
 }
 
 // TestDefaults are all that hold where a spec sets nothing.

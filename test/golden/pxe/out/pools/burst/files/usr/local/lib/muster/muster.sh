@@ -246,23 +246,6 @@ done
 }
 define_step() {
 case $1 in
-prepare_modules)
-step "loading kernel modules" "the kernel of this image lacks a module that Kubernetes needs: boot a kernel that has it, or take it out of system.modules"
-done_already() {
-local module wanted=("${MODULES[@]/%nf?conntrack/$(conntrack_module)}")
-if in_container; then say "$LABEL: this is a container: the modules are its host's" && return; fi
-if [[ $IPVS == true ]]; then wanted+=(ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh "$(conntrack_module)"); fi
-for module in "${wanted[@]}"; do
-module_loaded "$module" || { echo "$module is not loaded" && return 1; }
-done
-}
-run_step() { load_modules; }
-;;
-prepare_sysctl)
-step "applying kernel settings" "look at $SYSCTL_FILE: this kernel does not know the setting named above, or refuses its value"
-done_already() { sysctl_each CHECK; }
-run_step() { sysctl_each SET; }
-;;
 prepare_swap)
 step "switching swap off" "swapoff needs as much free memory as is swapped out: see free -m and /proc/swaps"
 SWAP_LINE='^[[:space:]]*[^#[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]]|$)'
@@ -396,6 +379,23 @@ if ((${#PACKAGES_HOLD[@]})); then apt-mark hold "${PACKAGES_HOLD[@]}"; fi
 sync
 rm -f "$MARK"
 }
+;;
+prepare_modules)
+step "loading kernel modules" "the kernel of this image lacks a module: boot one that has it, name its package in packages.extra, or take it out of system.modules"
+done_already() {
+local module wanted=("${MODULES[@]/%nf?conntrack/$(conntrack_module)}")
+if in_container; then say "$LABEL: this is a container: the modules are its host's" && return; fi
+if [[ $IPVS == true ]]; then wanted+=(ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh "$(conntrack_module)"); fi
+for module in "${wanted[@]}"; do
+module_loaded "$module" || { echo "$module is not loaded" && return 1; }
+done
+}
+run_step() { load_modules; }
+;;
+prepare_sysctl)
+step "applying kernel settings" "look at $SYSCTL_FILE: this kernel does not know the setting named above, or refuses its value"
+done_already() { sysctl_each CHECK; }
+run_step() { sysctl_each SET; }
 ;;
 prepare_clock)
 step "looking at the clock once more" "see timedatectl and systemctl status $TIME_SERVICE: the machine must reach a time server, or have the right time in its hardware clock"
@@ -532,7 +532,7 @@ say "$result"
 ;;
 esac
 }
-STEPS=(prepare_modules prepare_sysctl prepare_swap prepare_selinux prepare_firewall prepare_time prepare_packages-apt prepare_clock prepare_runtime prepare_kubelet bootstrap_worker bootstrap_finish verify_nodes verify_done)
+STEPS=(prepare_swap prepare_selinux prepare_firewall prepare_time prepare_packages-apt prepare_modules prepare_sysctl prepare_clock prepare_runtime prepare_kubelet bootstrap_worker bootstrap_finish verify_nodes verify_done)
 set -o pipefail
 export LC_ALL=C
 phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
