@@ -2,14 +2,13 @@ package spec
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
 
 var (
 	packageScopeRules = []func(*validator, Scope){ruleRepositoryName, ruleRepositoryTwice, ruleRepositoryURL, ruleRepositorySuite, ruleRepositoryComponent,
 		ruleKeyURL, ruleKeyFingerprint, rulePackageName}
-	packageTargetRules = []func(*validator, Target){ruleRepositoriesGiven, ruleRepositoryOfKubernetes, ruleRepositoryKeys, ruleGPGCheckOff, rulePreinstalled,
+	packageTargetRules = []func(*validator, Target){ruleRepositoriesGiven, ruleRepositoryKeys, ruleGPGCheckOff, rulePreinstalled,
 		rulePackagesOfProfile, ruleYumVariable}
 )
 
@@ -115,22 +114,6 @@ func ruleKeyFingerprint(v *validator, s Scope) {
 				v.errorf(given.At, "write the whole fingerprint that gpg --show-keys prints", "a fingerprint has 40 hexadecimal digits, this has %d", len(bare))
 			}
 		}
-	}
-}
-
-// Rule: with source repositories one of them holds Kubernetes, as its name or URL shows (a warning).
-func ruleRepositoryOfKubernetes(v *validator, t Target) {
-	p := t.Packages
-	kubernetes := func(r Repository) bool {
-		text := strings.ToLower(r.Name.V + " " + r.BaseURL.V)
-		return strings.Contains(text, "kube") || strings.Contains(text, "k8s") || !r.Name.Set || !r.BaseURL.Set
-	}
-	if p.Source.V != "repositories" || p.Preinstalled.V || v.facts.Profiles[t.Profile.V].PackageManager == "" || len(p.Repositories.Items) == 0 {
-		return
-	}
-	if !slices.ContainsFunc(p.Repositories.Items, kubernetes) {
-		v.warnf(p.Source.At, "leave source out to add the repositories to the profile's, or give the one that holds Kubernetes the name kubernetes",
-			"the repositories of %s take the place of the profile's, and none is called after Kubernetes", t.Name.V)
 	}
 }
 
