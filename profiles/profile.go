@@ -41,6 +41,9 @@ type Profile struct {
 	Format text `yaml:"format" required:"true" enum:"cloud-init,ignition" example:"cloud-init"`
 	// Butane is the variant and version of Butane that makes the Ignition document.
 	Butane Butane `yaml:"butane" example:"{variant: flatcar, version: 1.1.0}"`
+	// NetworkRenderer is what the system's cloud-init writes a network for, by cloud-init's own name. All but netplan lose
+	// something of it (a route's metric, how DHCP is held back), and where nothing is said here it may be any of them.
+	NetworkRenderer text `yaml:"networkRenderer" enum:"netplan,sysconfig,eni,network-manager,networkd" example:"netplan"`
 	// Runtime is the container runtime.
 	Runtime text `yaml:"runtime" required:"true" enum:"docker,containerd" example:"containerd"`
 	// RuntimeService is the runtime's systemd unit.

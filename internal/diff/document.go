@@ -203,6 +203,12 @@ func describeNetwork(line printf, n node.Network) {
 
 func describeLink(line printf, name string, l node.Link) {
 	line("%s dhcp %t", name, l.DHCP4)
+	if l.DHCPMetric != 0 || l.DHCPWithoutDNS {
+		line("%s dhcp metric %d without nameservers %t", name, l.DHCPMetric, l.DHCPWithoutDNS)
+	}
+	if l.Optional {
+		line("%s optional", name)
+	}
 	if l.MTU != 0 {
 		line("%s mtu %d", name, l.MTU)
 	}
@@ -213,7 +219,11 @@ func describeLink(line printf, name string, l node.Link) {
 		line("%s gateway %s", name, l.Gateway)
 	}
 	for _, r := range l.Routes {
-		line("%s route %s via %s metric %d", name, r.To, r.Via, r.Metric)
+		onLink := ""
+		if r.OnLink {
+			onLink = " on-link"
+		}
+		line("%s route %s via %s metric %d%s", name, r.To, r.Via, r.Metric, onLink)
 	}
 	for _, s := range l.Nameservers {
 		line("%s nameserver %s", name, s)

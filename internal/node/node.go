@@ -1,6 +1,6 @@
 // Package node owns the neutral description of one machine, or of one pool of machines: what lies on its disk, which
 // units run, who may log in and how its network is set up. A plan makes it, and the encoders turn it into cloud-init or
-// Ignition. Both get the same, though Ignition has no use for InstanceID, Done and TakesBinary. The package imports
+// Ignition. Both get the same, though Ignition has no use for InstanceID, Done, TakesBinary and Netplan. The package imports
 // nothing of ours but the type of a place, so that a problem which an encoder finds is reported at the line of the spec
 // that caused it.
 package node
@@ -38,6 +38,9 @@ type Config struct {
 	UserDataLimit int
 	// TakesBinary is true if the platform accepts user data that is not text, so that bare gzip may be used.
 	TakesBinary bool
+	// Netplan is true if the machine's cloud-init hands the network to netplan, as it is, and does not write files of its
+	// own idea of it.
+	Netplan bool
 
 	// At is the place of the node or pool in the spec.
 	At problem.At
@@ -133,8 +136,14 @@ type Network struct {
 // Link is what every kind of interface has.
 type Link struct {
 	// Name is the interface's name in the system, and the name that bonds and VLANs refer to it by.
-	Name        string
-	DHCP4       bool
+	Name  string
+	DHCP4 bool
+	// DHCPMetric is the metric of the routes that DHCP gives; 0 leaves the system's.
+	DHCPMetric int
+	// DHCPWithoutDNS is true if the nameservers that DHCP gives are not used.
+	DHCPWithoutDNS bool
+	// Optional is true if the machine's start does not wait for the interface.
+	Optional    bool
 	Addresses   []netip.Prefix
 	Gateway     netip.Addr
 	Routes      []Route
@@ -175,4 +184,8 @@ type Route struct {
 	To     netip.Prefix
 	Via    netip.Addr
 	Metric int
+	// OnLink is true if the next hop is reached though it is in no network of the interface.
+	OnLink bool
+	// At is the place of the route in the spec.
+	At problem.At
 }

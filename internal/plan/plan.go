@@ -127,7 +127,7 @@ func (m *machine) build() node.Config {
 		Name: m.Name.V, Pool: m.Pool != nil, At: m.At,
 		InstanceID: m.Cluster.Metadata.Name.V + "." + m.Name.V,
 		Start:      templates.Target, Done: templates.SetUp,
-		UserDataLimit: userDataLimits[m.Platform.V], TakesBinary: m.Platform.V == "ec2",
+		UserDataLimit: userDataLimits[m.Platform.V], TakesBinary: m.Platform.V == "ec2", Netplan: m.profile.NetworkRenderer.V == "netplan",
 	}
 	if m.Node != nil {
 		m.config.Hostname = m.Name.V

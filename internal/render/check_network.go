@@ -67,6 +67,9 @@ func (c networkCheck) link(l node.Link) {
 	if l.MTU != 0 && (l.MTU < mtuMin || l.MTU > mtuMax) {
 		fail("write 68 to 65535", "the MTU %d does not exist", l.MTU)
 	}
+	if l.DHCPMetric < 0 || !l.DHCP4 && (l.DHCPMetric != 0 || l.DHCPWithoutDNS) {
+		fail("leave it out, or ask DHCP", "what it takes of DHCP cannot be said")
+	}
 	for _, a := range l.Addresses {
 		if !plainPrefix(a) {
 			fail("write it as 192.0.2.1/24", "%s is no address with a prefix length", a)

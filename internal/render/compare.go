@@ -62,7 +62,10 @@ func carriedNetwork(n node.Network) *node.Network {
 
 func carriedLink(l *node.Link) {
 	l.At = problem.At{}
-	l.Addresses, l.Routes, l.Nameservers, l.Search = some(l.Addresses), some(l.Routes), some(l.Nameservers), some(l.Search)
+	l.Addresses, l.Routes, l.Nameservers, l.Search = some(l.Addresses), some(slices.Clone(l.Routes)), some(l.Nameservers), some(l.Search)
+	for i := range l.Routes {
+		l.Routes[i].At = problem.At{}
+	}
 }
 
 // some returns list, or nil for an empty one.

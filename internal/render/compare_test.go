@@ -18,9 +18,10 @@ func compared() node.Config {
 		Units:    []node.Unit{{Name: "a.service", Contents: "a", DropIns: []node.DropIn{{Name: "a.conf", Contents: "a"}}}},
 		Users:    []node.User{{Name: "a", PasswordHash: "a", Groups: []string{"adm"}, Shell: "/bin/bash"}},
 		Network: &node.Network{
-			Ethernets: []node.Ethernet{{Link: node.Link{Name: "eth0", Addresses: address, MTU: 1400}, MAC: "00:11:22:33:44:55"}},
-			Bonds:     []node.Bond{{Link: node.Link{Name: "bond0"}, Interfaces: []string{"eth1"}, Mode: "802.3ad"}},
-			VLANs:     []node.VLAN{{Link: node.Link{Name: "vlan5"}, ID: 5, Parent: "eth0"}},
+			Ethernets: []node.Ethernet{{Link: node.Link{Name: "eth0", Addresses: address, MTU: 1400, DHCP4: true, DHCPMetric: 5, DHCPWithoutDNS: true, Optional: true,
+				Routes: []node.Route{{To: address[0], OnLink: true, Metric: 5}}}, MAC: "00:11:22:33:44:55"}},
+			Bonds: []node.Bond{{Link: node.Link{Name: "bond0"}, Interfaces: []string{"eth1"}, Mode: "802.3ad"}},
+			VLANs: []node.VLAN{{Link: node.Link{Name: "vlan5"}, ID: 5, Parent: "eth0"}},
 		},
 	}
 }
@@ -44,9 +45,12 @@ func TestDifferences(t *testing.T) {
 		},
 		`user "a"`:               {func(c *node.Config) { c.Users[0].PasswordHash = "" }, func(c *node.Config) { c.Users[0].Groups = nil }},
 		"the network as a whole": {func(c *node.Config) { c.Network = nil }},
-		`interface "eth0"`:       {func(c *node.Config) { c.Network.Ethernets[0].MAC = "" }, func(c *node.Config) { c.Network.Ethernets[0].MTU = 0 }},
-		`bond "bond0"`:           {func(c *node.Config) { c.Network.Bonds[0].Interfaces = nil }, func(c *node.Config) { c.Network.Bonds[0].Mode = "" }},
-		`vlan "vlan5"`:           {func(c *node.Config) { c.Network.VLANs[0].Parent = "" }, func(c *node.Config) { c.Network.VLANs[0].ID = 6 }},
+		`interface "eth0"`: {func(c *node.Config) { c.Network.Ethernets[0].MAC = "" }, func(c *node.Config) { c.Network.Ethernets[0].MTU = 0 },
+			func(c *node.Config) { c.Network.Ethernets[0].DHCPMetric = 0 }, func(c *node.Config) { c.Network.Ethernets[0].DHCPWithoutDNS = false },
+			func(c *node.Config) { c.Network.Ethernets[0].Optional = false }, func(c *node.Config) { c.Network.Ethernets[0].Routes[0].OnLink = false },
+			func(c *node.Config) { c.Network.Ethernets[0].Routes[0].Metric = 0 }},
+		`bond "bond0"`: {func(c *node.Config) { c.Network.Bonds[0].Interfaces = nil }, func(c *node.Config) { c.Network.Bonds[0].Mode = "" }},
+		`vlan "vlan5"`: {func(c *node.Config) { c.Network.VLANs[0].Parent = "" }, func(c *node.Config) { c.Network.VLANs[0].ID = 6 }},
 	} {
 		for i, change := range changes {
 			read := compared()

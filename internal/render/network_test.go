@@ -29,10 +29,15 @@ func TestBothFormatsMeanTheSameNetwork(t *testing.T) {
 		t.Errorf("netplan's files mean something else (- ours, + netplan's): %s", diff)
 	}
 
-	// cloud-init's own renderer writes no .netdev files, and cloud-init renames interfaces itself.
+	// cloud-init's own renderer writes no .netdev files, cloud-init renames interfaces itself, and what it loses of routes is
+	// refused where it writes the files.
 	cfg.Network.Bonds, cfg.Network.VLANs = nil, nil
-	delete(ours, "bond0")
-	delete(ours, "ens33.7")
+	for i := range cfg.Network.Ethernets {
+		withoutLosses(&cfg.Network.Ethernets[i].Link)
+	}
+	root = t.TempDir()
+	consumer.IgnitionApply(t, data(t, mustEncode(t, render.Ignition, flatcar, cfg), render.IgnitionConfig), root)
+	ours = meaning(filesOf(t, filepath.Join(root, "etc/systemd/network")))
 	for name := range ours {
 		ours[name] = slices.DeleteFunc(ours[name], func(s string) bool {
 			return strings.HasPrefix(s, "rename ") || strings.HasPrefix(s, "Network.Bond ") || strings.HasPrefix(s, "Network.VLAN ")
@@ -47,13 +52,22 @@ func TestBothFormatsMeanTheSameNetwork(t *testing.T) {
 	}
 }
 
+// withoutLosses takes away what only netplan and Ignition carry.
+func withoutLosses(l *node.Link) {
+	l.Optional = false
+	for i := range l.Routes {
+		l.Routes[i].Metric, l.Routes[i].OnLink = 0, false
+	}
+}
+
 // TestOtherRenderersTakeTheNetwork lets cloud-init write the network in the ways of Debian and of CentOS.
 func TestOtherRenderersTakeTheNetwork(t *testing.T) {
 	cfg := sample()
 	config := data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.NetworkConfig)
 	for renderer, want := range map[string][]string{
-		"eni":       {"iface ens33 inet static", "address 192.168.31.128/24", "gateway 192.168.31.2", "iface ens33.7", "bond-mode 802.3ad", "iface 1e3 inet dhcp"},
-		"sysconfig": {"DEVICE=ens33\n", "HWADDR=00:11:22:33:44:55", "IPADDR=192.168.31.128", "GATEWAY=192.168.31.2", "DNS1=223.5.5.5", "BONDING_OPTS=\"mode=802.3ad", "DEVICE=ens33.7"},
+		"eni": {"iface ens33 inet static", "address 192.168.31.128/24", "gateway 192.168.31.2", "iface ens33.7", "bond-mode 802.3ad", "iface 1e3 inet dhcp\n    metric 2000"},
+		"sysconfig": {"DEVICE=ens33\n", "HWADDR=00:11:22:33:44:55", "IPADDR=192.168.31.128", "GATEWAY=192.168.31.2", "DNS1=223.5.5.5", "BONDING_OPTS=\"mode=802.3ad", "DEVICE=ens33.7",
+			"BOOTPROTO=dhcp\nDEVICE=1e3\nMETRIC=2000\n"},
 	} {
 		var all strings.Builder
 		for _, text := range consumer.NetConvert(t, config, renderer) {
@@ -129,9 +143,7 @@ func meaning(files map[string]string) map[string][]string {
 				continue
 			}
 			if section == "Route" {
-				if key == "Gateway" || key == "Destination" {
-					route += " " + key + " " + value
-				}
+				route += " " + key + " " + strings.Replace(value, "yes", "true", 1)
 				continue
 			}
 			for _, s := range statements(kind, section, key, value) {
@@ -152,7 +164,7 @@ func statements(kind, section, key, value string) []string {
 	switch section + "." + key {
 	case "Match.MACAddress", "Match.PermanentMACAddress":
 		return []string{"mac " + value}
-	case "Match.Name", "Match.Kind", "Match.Type", "NetDev.Name", "Link.WakeOnLan", "Network.LinkLocalAddressing", "Network.ConfigureWithoutCarrier", "DHCP.RouteMetric", "DHCP.UseMTU":
+	case "Match.Name", "Match.Kind", "Match.Type", "NetDev.Name", "Link.WakeOnLan", "Network.LinkLocalAddressing", "Network.ConfigureWithoutCarrier", "DHCP.UseMTU":
 		return nil // how to find the interface, or what netplan says always
 	case "Link.Name":
 		return []string{"rename " + value}
@@ -161,6 +173,12 @@ func statements(kind, section, key, value string) []string {
 			return nil
 		}
 		return []string{"dhcp " + strings.Replace(value, "yes", "ipv4", 1)}
+	case "Link.RequiredForOnline":
+		return []string{"optional"}
+	case "DHCP.RouteMetric", "DHCPv4.RouteMetric":
+		return []string{"dhcp metric " + value}
+	case "DHCP.UseDNS", "DHCPv4.UseDNS":
+		return []string{"dhcp without DNS " + strings.Replace(strings.ToLower(value), "no", "false", 1)}
 	case "Network.Gateway":
 		return []string{"route Gateway " + value}
 	case "Network.Domains", "Network.DNS":
@@ -185,15 +203,17 @@ func canonicalRoutes(all []string) []string {
 		if words[0] != "route" {
 			continue
 		}
-		to, via := "", ""
+		to, via, more := "", "", ""
 		for j := 1; j+1 < len(words); j += 2 {
 			if words[j] == "Gateway" {
 				via = words[j+1]
+			} else if words[j] != "Destination" {
+				more += " " + words[j] + " " + words[j+1]
 			} else if p, err := netip.ParsePrefix(words[j+1]); err == nil && p.Bits() > 0 {
 				to = " to " + p.String()
 			}
 		}
-		all[i] = "route" + to + " via " + via
+		all[i] = "route" + to + " via " + via + more
 	}
 	return all
 }

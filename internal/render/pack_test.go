@@ -23,7 +23,7 @@ func large() node.Config {
 	for i := range 40 {
 		var script strings.Builder
 		script.WriteString("#!/bin/bash\n")
-		for script.Len() < 800 {
+		for script.Len() < 780 {
 			fmt.Fprintf(&script, "  run_%x --with=\"%x\" || return\n", rng.Uint32(), rng.Uint32())
 		}
 		cfg.Files = append(cfg.Files, node.File{Path: fmt.Sprintf("/etc/muster/large%d", i), Mode: 0o755, Contents: []byte(script.String())})

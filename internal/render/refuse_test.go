@@ -113,9 +113,21 @@ var refusals = map[string]struct {
 		l.Routes = []node.Route{{To: netip.MustParsePrefix("10.0.0.1/8"), Via: netip.MustParseAddr("192.0.2.1")}}
 	}), "destination"},
 	"route without a way": {everyKind, withLink(func(l *node.Link) { l.Routes = []node.Route{{To: netip.MustParsePrefix("10.0.0.0/8")}} }), "cannot go through"},
-	"route with a metric": {render.CloudInit, withLink(func(l *node.Link) {
-		l.Routes = []node.Route{{To: netip.MustParsePrefix("10.0.0.0/8"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}}
-	}), "metric"},
+	"route with a metric": {render.CloudInit, withoutNetplan(func(l *node.Link) {
+		l.Routes = []node.Route{{To: netip.MustParsePrefix("10.0.0.0/8"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5, At: here}}
+		l.At = problem.At{}
+	}), "the metric of route 10.0.0.0/8"},
+	"default route with a metric": {render.CloudInit, withoutNetplan(func(l *node.Link) {
+		l.Routes = []node.Route{{To: netip.MustParsePrefix("0.0.0.0/0"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}}
+	}), "leave the route out, or"},
+	"route that is on-link": {render.CloudInit, withoutNetplan(func(l *node.Link) {
+		l.Routes = []node.Route{{To: netip.MustParsePrefix("10.0.0.0/8"), Via: netip.MustParseAddr("172.31.1.1"), OnLink: true}}
+	}), "on-link is lost"},
+	"DHCP without nameservers": {render.CloudInit, withoutNetplan(func(l *node.Link) { l.DHCP4, l.DHCPWithoutDNS = true, true }), "nameservers"},
+	"optional interface":       {render.CloudInit, withoutNetplan(func(l *node.Link) { l.Optional = true }), "optional"},
+	"DHCP's metric alone":      {everyKind, withLink(func(l *node.Link) { l.DHCPMetric = 5 }), "of DHCP"},
+	"DHCP's metric below zero": {everyKind, withLink(func(l *node.Link) { l.DHCP4, l.DHCPMetric = true, -5 }), "of DHCP"},
+	"nameservers of no DHCP":   {everyKind, withLink(func(l *node.Link) { l.DHCPWithoutDNS = true }), "of DHCP"},
 	"route below zero": {everyKind, withLink(func(l *node.Link) {
 		l.Routes = []node.Route{{To: netip.MustParsePrefix("10.0.0.0/8"), Via: netip.MustParseAddr("192.0.2.1"), Metric: -5}}
 	}), "metric"},
@@ -164,6 +176,14 @@ func withLink(change func(*node.Link)) func(*node.Config) {
 		l := node.Link{Name: "eth9", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, At: here}
 		change(&l)
 		c.Network.Ethernets = append(c.Network.Ethernets, node.Ethernet{Link: l})
+	}
+}
+
+// withoutNetplan is the same where cloud-init writes the network's files itself.
+func withoutNetplan(change func(*node.Link)) func(*node.Config) {
+	return func(c *node.Config) {
+		c.Netplan, c.Network = false, &node.Network{}
+		withLink(change)(c)
 	}
 }
 

@@ -87,7 +87,7 @@ func TestUserDataAsText(t *testing.T) {
 	doc := mustEncode(t, render.CloudInit, render.Butane{}, small())
 	got := string(data(t, doc, render.UserData))
 	for _, want := range []string{
-		"\nmanage_etc_hosts: false\nbootcmd:\n  - - \"sh\"\n    - \"-c\"\n    - |\n      done=$1 start=$2 digest=$3 addresses=$4\n",
+		"\nmanage_etc_hosts: false\nbootcmd:\n  - - \"sh\"\n    - \"-c\"\n    - |\n      done=$1 start=$2 digest=$3 addresses=$4 own=$5\n",
 		"    - \"repair\"\n    - \"/var/lib/muster/done\"\n    - \"muster.target\"\n",
 		`#cloud-config
 write_files:

@@ -128,7 +128,9 @@ func TestNetworkLost(t *testing.T) {
 	static.Network = &node.Network{Ethernets: []node.Ethernet{
 		{Link: node.Link{Name: "eth1", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.7.5/24")}}},
 		{Link: node.Link{Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}}},
+		{Link: node.Link{Name: "eth2", Addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.5/24")}, Optional: true}}, // without a cable
 	}}
+	static.Netplan = true
 	for name, c := range map[string]struct {
 		cfg          node.Config
 		has, before  string
@@ -184,26 +186,34 @@ func TestNetworkLost(t *testing.T) {
 	}
 }
 
-// TestNetworkOfTheImage: a file of the image by which all interfaces ask DHCP gives way to a static network, and to that only.
+// TestNetworkOfTheImage: a file of the image by which all interfaces ask DHCP gives way to a static network and to one that takes
+// less of DHCP, and to no other.
 func TestNetworkOfTheImage(t *testing.T) {
-	static := small()
-	static.Network = &node.Network{Ethernets: []node.Ethernet{
-		{Link: node.Link{Name: "ens3", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.7.5/24")}}},
-	}}
+	address := []netip.Prefix{netip.MustParsePrefix("192.168.7.5/24")}
+	of := func(l node.Link) *node.Network {
+		l.Name = "ens3"
+		return &node.Network{Ethernets: []node.Ethernet{{Link: l}}}
+	}
+	const set, all = "10-netplan-ens3.network\n", "10-netplan-all-en.network\n10-netplan-ens3.network\n"
 	for name, c := range map[string]struct {
-		cfg  node.Config
-		want string
+		network    *node.Network
+		ens3, want string
 	}{
-		"static": {static, "10-netplan-ens3.network\n"},
-		"DHCP":   {small(), "10-netplan-all-en.network\n10-netplan-ens3.network\n"},
+		"static":       {of(node.Link{Addresses: address}), "addresses: [192.168.7.5/24]", set},
+		"optional":     {of(node.Link{Addresses: address, Optional: true}), "addresses: [192.168.7.5/24], optional: true", set},
+		"less of DHCP": {of(node.Link{DHCP4: true, DHCPMetric: 2000}), "dhcp4: true, dhcp4-overrides: {route-metric: 2000}", set},
+		"DHCP":         {of(node.Link{DHCP4: true}), "dhcp4: true", all},
+		"no network":   {nil, "dhcp4: true", all},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, c.cfg), render.UserData)
+			cfg := small()
+			cfg.Network, cfg.Netplan = c.network, true
+			userData := data(t, mustEncode(t, render.CloudInit, render.Butane{}, cfg), render.UserData)
 			write(t, root, marks+"/config_other", "")
 			check(t, os.Symlink("instances/consumer", filepath.Join(root, "var/lib/cloud/instance")))
 			write(t, root, "etc/netplan/90-default.yaml", "network: {version: 2, ethernets: {all-en: {match: {name: en*}, dhcp4: true}}}\n")
-			write(t, root, "etc/netplan/50-cloud-init.yaml", "network: {version: 2, ethernets: {ens3: {addresses: [192.168.7.5/24]}}}\n")
+			write(t, root, "etc/netplan/50-cloud-init.yaml", "network: {version: 2, ethernets: {ens3: {"+c.ens3+"}}}\n")
 			write(t, root, "usr/local/bin/netplan", "#!/bin/sh\n[ \"$1\" = apply ] && exec /usr/sbin/netplan generate\n")
 			check(t, os.Chmod(filepath.Join(root, "usr/local/bin/netplan"), 0o755))
 			out := inRoot(t, root, "/bin/sh", "-c", networkApplied+"chmod 600 /etc/netplan/*\n/usr/sbin/netplan generate\n"+bootScript(t, userData)+"cd /run/systemd/network && ls")

@@ -36,7 +36,7 @@ const (
 	otherKey  = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7 o'ther \"key\" $x"
 )
 
-// sample has something of everything that a configuration can say, except a route's metric, which cloud-init refuses.
+// sample has something of everything that a configuration can say.
 func sample() node.Config {
 	return node.Config{
 		Name:       "node1",
@@ -68,9 +68,13 @@ func sample() node.Config {
 					Name: "ens33", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.31.128/24"), netip.MustParsePrefix("2001:db8::128/64")},
 					Gateway: netip.MustParseAddr("192.168.31.2"), Nameservers: []netip.Addr{netip.MustParseAddr("223.5.5.5"), netip.MustParseAddr("2001:db8::53")},
 					Search: []string{"example.com", "no"}, MTU: 1400,
-					Routes: []node.Route{{To: netip.MustParsePrefix("10.0.0.0/8"), Via: netip.MustParseAddr("192.168.31.3")}},
+					Routes: []node.Route{
+						{To: netip.MustParsePrefix("10.0.0.0/8"), Via: netip.MustParseAddr("192.168.31.3")},
+						{To: netip.MustParsePrefix("10.3.0.0/16"), Via: netip.MustParseAddr("192.168.31.4"), Metric: 50},
+						{To: netip.MustParsePrefix("10.4.0.0/16"), Via: netip.MustParseAddr("172.31.1.1"), OnLink: true},
+					},
 				}, MAC: "00:11:22:33:44:55"},
-				{Link: node.Link{Name: "1e3", DHCP4: true}},
+				{Link: node.Link{Name: "1e3", DHCP4: true, DHCPMetric: 2000, DHCPWithoutDNS: true, Optional: true}},
 				{Link: node.Link{Name: "eth2"}},
 				{Link: node.Link{Name: "eth3"}, MAC: "00:11:22:33:44:57"},
 			},
@@ -78,6 +82,8 @@ func sample() node.Config {
 				Mode: "802.3ad", MIIMonitorMillis: 100, LACPRate: "fast", TransmitHash: "layer3+4"}},
 			VLANs: []node.VLAN{{Link: node.Link{Name: "ens33.7", Addresses: []netip.Prefix{netip.MustParsePrefix("10.2.0.2/24")}}, ID: 7, Parent: "ens33"}},
 		},
+		Netplan: true,
+
 		Start: "muster.target",
 		Done:  doneFile,
 		At:    problem.At{Path: "spec.nodes[0]", Line: 7, Column: 3},

@@ -18,6 +18,7 @@ import (
 //     which stops it before bootcmd when a cut left it empty.
 //  2. With a static network it removes netplan's file of Debian's cloud images, by which all interfaces ask DHCP: netplan
 //     makes 10-netplan-all-en.network of it, which comes before 10-netplan-ens3.network and would win over a static network.
+//     The same where an interface asks DHCP for less than it does by that file.
 //  3. It looks for the network. cloud-init writes the network's files once, after it has recorded that it knows this
 //     instance, and a cut between the two leaves a machine that it never gives a network. The mark in /run means that they
 //     were written in this boot. cloud-init 22.4.2 writes this mark; older releases may not, and then only the addresses
@@ -30,12 +31,12 @@ import (
 //     config_ and the module, in instance/sem.
 //
 // It always exits 0: cloud-init would only report a failure.
-const repairScript = `done=$1 start=$2 digest=$3 addresses=$4
-shift 4
+const repairScript = `done=$1 start=$2 digest=$3 addresses=$4 own=$5
+shift 5
 [ ! -e "$done" ] || exit 0
 sync
 cd /var/lib/cloud/instance/sem || exit 0
-if [ "$addresses" ] && [ -e /etc/netplan/90-default.yaml ]; then
+if [ "$own" ] && [ -e /etc/netplan/90-default.yaml ]; then
   rm -f /etc/netplan/90-default.yaml
   timeout 60 netplan apply
 fi
@@ -88,25 +89,38 @@ func shell(script, name string, args ...string) command {
 }
 
 func repairCommand(cfg node.Config, files []diskFile) command {
-	args := []string{cfg.Done, cfg.Start, digest(files), addresses(cfg.Network)}
+	args := append([]string{cfg.Done, cfg.Start, digest(files)}, networkArgs(cfg.Network)...)
 	for _, f := range files {
 		args = append(args, f.path)
 	}
 	return shell(repairScript, "repair", args...)
 }
 
-// addresses are the static addresses of a network, without their prefixes, with blanks between.
+// addresses are the static addresses that a machine of a network has to have, without their prefixes, with blanks between.
 func addresses(n *node.Network) string {
 	var all []string
 	if n != nil {
 		for _, l := range links(*n) {
 			for _, a := range l.Addresses {
-				all = append(all, a.Addr().String())
+				if !l.Optional { // without a cable it has none
+					all = append(all, a.Addr().String())
+				}
 			}
 		}
 	}
 	slices.Sort(all) // interfaces have no order when they are read back
 	return strings.Join(all, " ")
+}
+
+// networkArgs are what repairScript has to know of a network: the addresses, and a word if it is another network than the one
+// in which all interfaces ask DHCP.
+func networkArgs(n *node.Network) []string {
+	own := ""
+	differs := func(l node.Link) bool { return len(l.Addresses) > 0 || l.DHCPMetric != 0 || l.DHCPWithoutDNS }
+	if n != nil && slices.ContainsFunc(links(*n), differs) {
+		own = "own"
+	}
+	return []string{addresses(n), own}
 }
 
 // digest is the SHA-256, in hexadecimal, of what repairScript reads: the octal modes, one a line, then all bytes. One
@@ -178,7 +192,7 @@ func chownCommands(files []diskFile) []command {
 // boot is what bootcmd and runcmd hold, read back.
 type boot struct {
 	done, start, digest string
-	addresses           string
+	network             []string
 	paths               []string
 	owners              map[string]string
 	on, off, masked     []string
@@ -189,11 +203,11 @@ type boot struct {
 func readBoot(bootCmd, runCmd []command) (boot, error) {
 	b := boot{owners: map[string]string{}}
 	repair := shell(repairScript, "repair")
-	if len(bootCmd) != 1 || !hasPrefix(bootCmd[0], repair) || len(bootCmd[0]) < len(repair)+4 {
+	if len(bootCmd) != 1 || !hasPrefix(bootCmd[0], repair) || len(bootCmd[0]) < len(repair)+5 {
 		return boot{}, fmt.Errorf("bootcmd is not the repair of a cut write")
 	}
 	args := textStrings(bootCmd[0][len(repair):])
-	b.done, b.start, b.digest, b.addresses, b.paths = args[0], args[1], args[2], args[3], args[4:]
+	b.done, b.start, b.digest, b.network, b.paths = args[0], args[1], args[2], args[3:5], args[5:]
 	var stopped, started []string
 	steps := []struct {
 		prefix command

@@ -102,15 +102,36 @@ func refuse(cfg node.Config, refused *problem.List) {
 	for _, p := range cfg.Programs {
 		home(p.Path, p.At)
 	}
-	if cfg.Network == nil {
+	if cfg.Network == nil || cfg.Netplan {
 		return
 	}
 	for _, l := range links(*cfg.Network) {
-		for _, r := range l.Routes {
-			if r.Metric != 0 {
-				refused.Errorf(l.At, "leave the metric out", "interface %s: the metric of route %s is lost by the cloud-init of CentOS 7 and Debian 12", l.Name, r.To)
+		refuseLink(l, refused)
+	}
+}
+
+// refuseLink reports what is lost when cloud-init itself writes the network's files: in the ways of ifupdown (eni) and of
+// CentOS (sysconfig) all of these, to this day.
+func refuseLink(l node.Link, refused *problem.List) {
+	for _, r := range l.Routes {
+		switch {
+		case r.Metric != 0:
+			instead := "leave the metric out"
+			if r.To.Bits() == 0 { // beside a gateway there is no other without a metric
+				instead = "leave the route out, or have no other default route and leave the metric out"
 			}
+			refused.Errorf(r.At.Or(l.At), instead, "interface %s: the metric of route %s is lost by this profile's cloud-init", l.Name, r.To)
+		case r.OnLink:
+			refused.Errorf(r.At.Or(l.At), "give the interface an address in the network of "+r.Via.String(),
+				"interface %s: that %s is on-link is lost by this profile's cloud-init", l.Name, r.Via)
 		}
+	}
+	if l.DHCPWithoutDNS {
+		refused.Errorf(l.At, "write addresses in place of dhcp4",
+			"interface %s: this profile's cloud-init cannot keep the nameservers that DHCP gives it from taking the place of those that the network has", l.Name)
+	}
+	if l.Optional {
+		refused.Errorf(l.At, "leave optional out", "interface %s: this profile's cloud-init loses that it is optional", l.Name)
 	}
 }
 

@@ -20,12 +20,20 @@ type networkConfig struct {
 // make nothing of a default route among routes.
 type link struct {
 	DHCP4       bool         `yaml:"dhcp4,omitempty"`
+	Overrides   *overrides   `yaml:"dhcp4-overrides,omitempty"`
+	Optional    bool         `yaml:"optional,omitempty"`
 	Addresses   []text       `yaml:"addresses,omitempty"`
 	Gateway4    text         `yaml:"gateway4,omitempty"`
 	Gateway6    text         `yaml:"gateway6,omitempty"`
 	Routes      []route      `yaml:"routes,omitempty"`
 	Nameservers *nameservers `yaml:"nameservers,omitempty"`
 	MTU         int          `yaml:"mtu,omitempty"`
+}
+
+// overrides are what is taken of DHCP. cloud-init's own renderers know the metric alone.
+type overrides struct {
+	RouteMetric int   `yaml:"route-metric,omitempty"`
+	UseDNS      *bool `yaml:"use-dns,omitempty"`
 }
 
 type ethernet struct {
@@ -40,8 +48,10 @@ type match struct {
 }
 
 type route struct {
-	To  text `yaml:"to"`
-	Via text `yaml:"via"`
+	To     text `yaml:"to"`
+	Via    text `yaml:"via"`
+	Metric int  `yaml:"metric,omitempty"`
+	OnLink bool `yaml:"on-link,omitempty"`
 }
 
 type nameservers struct {
@@ -90,7 +100,13 @@ func networkConfigOf(n node.Network) networkConfig {
 }
 
 func linkOf(l node.Link) link {
-	out := link{DHCP4: l.DHCP4, MTU: l.MTU}
+	out := link{DHCP4: l.DHCP4, Optional: l.Optional, MTU: l.MTU}
+	if l.DHCPMetric != 0 || l.DHCPWithoutDNS {
+		out.Overrides = &overrides{RouteMetric: l.DHCPMetric}
+	}
+	if l.DHCPWithoutDNS {
+		out.Overrides.UseDNS = new(false)
+	}
 	for _, a := range l.Addresses {
 		out.Addresses = append(out.Addresses, text(a.String()))
 	}
@@ -102,7 +118,7 @@ func linkOf(l node.Link) link {
 		out.Gateway6 = text(l.Gateway.String())
 	}
 	for _, r := range l.Routes {
-		out.Routes = append(out.Routes, route{To: text(r.To.String()), Via: text(r.Via.String())})
+		out.Routes = append(out.Routes, route{To: text(r.To.String()), Via: text(r.Via.String()), Metric: r.Metric, OnLink: r.OnLink})
 	}
 	if len(l.Nameservers) > 0 || len(l.Search) > 0 {
 		out.Nameservers = &nameservers{Search: texts(l.Search)}
@@ -153,7 +169,11 @@ func (doc networkConfig) network() (*node.Network, error) {
 }
 
 func (l link) read(name text) (node.Link, error) {
-	out := node.Link{Name: string(name), DHCP4: l.DHCP4, MTU: l.MTU}
+	out := node.Link{Name: string(name), DHCP4: l.DHCP4, Optional: l.Optional, MTU: l.MTU}
+	if l.Overrides != nil {
+		out.DHCPMetric = l.Overrides.RouteMetric
+		out.DHCPWithoutDNS = l.Overrides.UseDNS != nil && !*l.Overrides.UseDNS
+	}
 	p := addressReader{name: string(name)}
 	for _, a := range l.Addresses {
 		out.Addresses = append(out.Addresses, p.prefix(a))
@@ -164,7 +184,7 @@ func (l link) read(name text) (node.Link, error) {
 		}
 	}
 	for _, r := range l.Routes {
-		out.Routes = append(out.Routes, node.Route{To: p.prefix(r.To), Via: p.addr(r.Via)})
+		out.Routes = append(out.Routes, node.Route{To: p.prefix(r.To), Via: p.addr(r.Via), Metric: r.Metric, OnLink: r.OnLink})
 	}
 	if l.Nameservers != nil {
 		out.Search = textStrings(l.Nameservers.Search)

@@ -58,8 +58,8 @@ func Read(docs Documents) (node.Config, error) {
 			return node.Config{}, fmt.Errorf("network-config: %w", err)
 		}
 	}
-	if awaited != addresses(cfg.Network) {
-		return node.Config{}, fmt.Errorf("user-data: bootcmd waits for other addresses than network-config gives")
+	if !slices.Equal(awaited, networkArgs(cfg.Network)) {
+		return node.Config{}, fmt.Errorf("user-data: bootcmd waits for another network than network-config gives")
 	}
 	return cfg, nil
 }
@@ -101,35 +101,35 @@ func readUserData(document []byte) (user userData, err error) {
 	return user, nil
 }
 
-// config is the configuration but for its network, and the addresses that bootcmd waits for.
-func (doc userData) config() (cfg node.Config, awaited string, err error) {
+// config is the configuration but for its network, and what bootcmd knows of that.
+func (doc userData) config() (cfg node.Config, awaited []string, err error) {
 	b, err := readBoot(doc.BootCmd, doc.RunCmd)
 	if err != nil {
-		return node.Config{}, "", err
+		return node.Config{}, nil, err
 	}
 	cfg = node.Config{Hostname: string(doc.Hostname), Start: b.start, Done: b.done}
 	if doc.FQDN != doc.Hostname || (doc.Hostname != "") != (doc.PreserveHostname != nil) || doc.ManageEtcHosts {
-		return node.Config{}, "", fmt.Errorf("hostname, fqdn, preserve_hostname and manage_etc_hosts do not fit together")
+		return node.Config{}, nil, fmt.Errorf("hostname, fqdn, preserve_hostname and manage_etc_hosts do not fit together")
 	}
 	if cfg.Users, err = doc.users(); err != nil {
-		return node.Config{}, "", err
+		return node.Config{}, nil, err
 	}
 	files, err := doc.files(b)
 	if err != nil {
-		return node.Config{}, "", err
+		return node.Config{}, nil, err
 	}
 	units := newUnitReader(b)
 	for _, f := range files {
 		if name, isUnit := strings.CutPrefix(f.path, node.UnitFolder); isUnit {
 			if err := units.add(name, f); err != nil {
-				return node.Config{}, "", err
+				return node.Config{}, nil, err
 			}
 			continue
 		}
 		cfg.Files = append(cfg.Files, node.File{Path: f.path, Mode: fs.FileMode(f.mode), Owner: f.owner, Group: f.group, Contents: f.contents})
 	}
 	cfg.Units = units.all()
-	return cfg, b.addresses, nil
+	return cfg, b.network, nil
 }
 
 // files reads write_files and the owners that runcmd sets afterwards, and holds them against the paths and the digest of

@@ -142,10 +142,11 @@ func network(match section, l node.Link, bonds []string, n node.Network) unitFil
 	}
 	main.set("Domains", strings.Join(l.Search, " "))
 	f := unitFile{match}
-	if l.MTU != 0 {
-		f = append(f, section{"Link", []setting{{"MTUBytes", strconv.Itoa(l.MTU)}}})
+	for _, s := range []section{linkSection(l), main, dhcpSection(l)} {
+		if len(s.settings) > 0 {
+			f = append(f, s)
+		}
 	}
-	f = append(f, main)
 	for _, r := range l.Routes {
 		s := section{name: "Route"}
 		s.set("Destination", r.To.String())
@@ -153,9 +154,36 @@ func network(match section, l node.Link, bonds []string, n node.Network) unitFil
 		if r.Metric != 0 {
 			s.set("Metric", strconv.Itoa(r.Metric))
 		}
+		if r.OnLink {
+			s.set("GatewayOnLink", "yes")
+		}
 		f = append(f, s)
 	}
 	return f
+}
+
+// linkSection is what the interface is as a whole.
+func linkSection(l node.Link) section {
+	s := section{name: "Link"}
+	if l.MTU != 0 {
+		s.set("MTUBytes", strconv.Itoa(l.MTU))
+	}
+	if l.Optional {
+		s.set("RequiredForOnline", "no")
+	}
+	return s
+}
+
+// dhcpSection is what is taken of DHCP.
+func dhcpSection(l node.Link) section {
+	s := section{name: "DHCPv4"}
+	if l.DHCPMetric != 0 {
+		s.set("RouteMetric", strconv.Itoa(l.DHCPMetric))
+	}
+	if l.DHCPWithoutDNS {
+		s.set("UseDNS", "no")
+	}
+	return s
 }
 
 // readNetwork is the inverse of networkFiles. Interfaces come back in the order of their files' names.
@@ -225,6 +253,14 @@ func (r *networkReader) link(name string, isVirtual bool, f unitFile) error {
 				p.expect(v, "!*")
 			case "Link.MTUBytes":
 				l.MTU = p.number(v)
+			case "Link.RequiredForOnline":
+				p.expect(v, "no")
+				l.Optional = true
+			case "DHCPv4.RouteMetric":
+				l.DHCPMetric = p.number(v)
+			case "DHCPv4.UseDNS":
+				p.expect(v, "no")
+				l.DHCPWithoutDNS = true
 			case "Network.Bond":
 				r.members[v.value] = append(r.members[v.value], name)
 			case "Network.VLAN":
@@ -245,6 +281,9 @@ func (r *networkReader) link(name string, isVirtual bool, f unitFile) error {
 				route.Via = p.addr(v)
 			case "Route.Metric":
 				route.Metric = p.number(v)
+			case "Route.GatewayOnLink":
+				p.expect(v, "yes")
+				route.OnLink = true
 			default:
 				p.fail(v, "is unknown in ["+s.name+"]")
 			}
