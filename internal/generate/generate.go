@@ -157,7 +157,7 @@ func factsOf(loaded map[string]*profiles.Profile) spec.Facts {
 	facts := spec.Facts{Builtin: profiles.Names(profiles.Builtin), Profiles: map[string]spec.ProfileFacts{}}
 	for name, p := range loaded {
 		f := spec.ProfileFacts{
-			Format: p.Format.V, Runtime: p.Runtime.V, PackageManager: p.Packages.Manager.V, FirewallManager: p.Firewall.Manager.V,
+			Format: p.Format.V, KeepsRoutes: p.Format.V == "ignition" || p.NetworkRenderer.V == "netplan", Runtime: p.Runtime.V, PackageManager: p.Packages.Manager.V, FirewallManager: p.Firewall.Manager.V,
 			ScriptsDir: p.Paths.Scripts.V, ReadOnly: decode.Strings(p.Paths.ReadOnly), Groups: decode.Strings(p.Groups), DefaultVersion: p.Kubernetes.Default.V,
 			MinMinor: kube.MinorOf(p.Kubernetes.Min.V), MaxMinor: kube.MinorOf(p.Kubernetes.Max.V),
 		}

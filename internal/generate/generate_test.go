@@ -126,6 +126,38 @@ spec:
   nodes: [{name: cp1, role: control-plane, address: 10.0.0.1}]
 `
 
+// TestNetworkOfAProfile: what a profile's cloud-init loses of a network is refused where it stands, and only there.
+func TestNetworkOfAProfile(t *testing.T) {
+	const node = "  nodes: [{name: cp1, role: control-plane, address: 10.0.0.1}]\n"
+	const gateway, none = "interface: eth1, prefixLength: 24, gateway: 10.0.0.254", "interface: eth1, prefixLength: 24"
+	for name, c := range map[string]struct{ network, path, says string }{
+		"a further card":               {gateway + ", ethernets: {eth0: {addresses: [10.1.0.1/24]}}", "", ""},
+		"DHCP for the way out":         {none + ", ethernets: {eth0: {dhcp4: true}}", "", ""},
+		"DHCP beside a gateway":        {gateway + ", ethernets: {eth0: {dhcp4: true}}", "", ""},
+		"DHCP beside nameservers":      {gateway + ", nameservers: [10.0.0.53], ethernets: {eth0: {dhcp4: true}}", "spec.network.ethernets.eth0", "write addresses in place of dhcp4"},
+		"DHCP beside DHCP":             {"interface: eth1, ethernets: {eth0: {dhcp4: true}}", "spec.network.ethernets.eth0", "write addresses in place of dhcp4"},
+		"a card that may be missing":   {none + ", ethernets: {eth0: {dhcp4: true, optional: true}}", "spec.network.ethernets.eth0", "leave optional out"},
+		"a metric":                     {gateway + ", routes: [{to: 10.2.0.0/16, via: 10.0.0.3, metric: 5}]", "spec.network.routes[0].metric", "leave the metric out"},
+		"a second default route":       {gateway + ", routes: [{to: default, via: 10.0.0.3, metric: 5}]", "spec.network.routes[0].metric", "leave the route out"},
+		"a next hop somewhere else":    {gateway + ", routes: [{to: 10.2.0.0/16, via: 172.31.1.1, on-link: true}]", "spec.network.routes[0].on-link", "network of 172.31.1.1"},
+		"a next hop beyond a card":     {gateway + ", ethernets: {eth0: {addresses: [10.1.0.1/24], routes: [{to: 10.2.0.0/16, via: 172.31.1.1, on-link: true}]}}", "spec.network.ethernets.eth0.routes[0].on-link", "network of 172.31.1.1"},
+		"a next hop in the network":    {gateway + ", routes: [{to: 10.2.0.0/16, via: 10.0.0.3}]", "", ""},
+		"the metric of a card's route": {gateway + ", ethernets: {eth0: {addresses: [10.1.0.1/24], routes: [{to: 10.2.0.0/16, via: 10.1.0.3, metric: 5}]}}", "spec.network.ethernets.eth0.routes[0].metric", "leave the metric out"},
+	} {
+		for _, profile := range []string{"centos7-docker", "debian12-containerd", "flatcar-containerd"} {
+			_, problems := run(t, "apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\nspec:\n  profile: "+profile+"\n  network: {"+c.network+"}\n"+node)
+			problems = slices.DeleteFunc(problems, func(p problem.Problem) bool { return p.Severity != problem.Error })
+			refused := c.says != "" && profile == "centos7-docker"
+			switch {
+			case !refused && len(problems) > 0:
+				t.Errorf("%s, %s: problems are %v", name, profile, problems)
+			case refused && (len(problems) != 1 || problems[0].Path != c.path || !strings.Contains(problems[0].String(), c.says)):
+				t.Errorf("%s, %s: problems are %v, want one at %s with %q", name, profile, problems, c.path, c.says)
+			}
+		}
+	}
+}
+
 // TestProgramByURL: without a digest control planes are told that of the program that gen writes, and another one is refused
 // with the digest to write.
 func TestProgramByURL(t *testing.T) {

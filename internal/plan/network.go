@@ -3,10 +3,12 @@ package plan
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"muster/internal/decode"
 	"muster/internal/node"
+	"muster/internal/problem"
 	"muster/internal/spec"
 )
 
@@ -27,7 +29,7 @@ func (m *machine) planNetwork() {
 	link.Nameservers = addresses(n.Nameservers)
 	link.Search = decode.Strings(n.Search)
 	link.Routes = m.routes(n.Routes)
-	network := &node.Network{Bonds: m.bonds(n), VLANs: m.vlans(n)}
+	network := &node.Network{Ethernets: m.ethernets(n), Bonds: m.bonds(n), VLANs: m.vlans(n)}
 	m.placeLink(network, link)
 	m.config.Network = network
 }
@@ -46,7 +48,7 @@ func linkName(t spec.Target) string {
 func (m *machine) placeLink(network *node.Network, link node.Link) {
 	for i := range network.Bonds {
 		for _, name := range network.Bonds[i].Interfaces {
-			network.Ethernets = append(network.Ethernets, node.Ethernet{Link: node.Link{Name: name, At: network.Bonds[i].At}})
+			addCard(network, name, network.Bonds[i].At)
 		}
 	}
 	if virtual := virtualLink(network, link.Name); virtual != nil {
@@ -55,7 +57,9 @@ func (m *machine) placeLink(network *node.Network, link node.Link) {
 		network.Ethernets = append([]node.Ethernet{{Link: link, MAC: strings.ToLower(m.Node.MAC.V)}}, network.Ethernets...)
 	}
 	for _, v := range network.VLANs {
-		m.addParent(network, v.Parent)
+		if virtualLink(network, v.Parent) == nil {
+			addCard(network, v.Parent, m.Network.At)
+		}
 	}
 }
 
@@ -74,19 +78,11 @@ func virtualLink(network *node.Network, name string) *node.Link {
 	return nil
 }
 
-// addParent makes sure that a VLAN's parent interface is brought up.
-func (m *machine) addParent(network *node.Network, parent string) {
-	for _, e := range network.Ethernets {
-		if e.Name == parent {
-			return
-		}
+// addCard makes sure that a card below a bond or a VLAN is brought up, whether or not the spec says more of it.
+func addCard(network *node.Network, name string, at problem.At) {
+	if !slices.ContainsFunc(network.Ethernets, func(e node.Ethernet) bool { return e.Name == name }) {
+		network.Ethernets = append(network.Ethernets, node.Ethernet{Link: node.Link{Name: name, At: at}})
 	}
-	for _, b := range network.Bonds {
-		if b.Name == parent {
-			return
-		}
-	}
-	network.Ethernets = append(network.Ethernets, node.Ethernet{Link: node.Link{Name: parent, At: m.Network.At}})
 }
 
 func mergeLinks(own, machine node.Link) node.Link {
@@ -97,6 +93,27 @@ func mergeLinks(own, machine node.Link) node.Link {
 	}
 	machine.DHCP4 = machine.DHCP4 && len(own.Addresses) == 0
 	return machine
+}
+
+// furtherMetric is the metric of what DHCP gives a further card. The default routes of network.interface come before it:
+// that of a gateway has 0, and one of DHCP's 100 with netplan, 1024 with systemd-networkd alone.
+const furtherMetric = 2000
+
+// ethernets are the further cards. With two nameservers for everything, either may be asked, so those that DHCP gives one
+// of these are used only where there are no others.
+func (m *machine) ethernets(n spec.Network) []node.Ethernet {
+	_, static := m.StaticAddress()
+	others := !static || len(n.Nameservers.Items) > 0
+	var out []node.Ethernet
+	for _, e := range n.Ethernets.Entries {
+		c := e.Value
+		link := node.Link{Name: e.Key, DHCP4: c.DHCP4.V, Optional: c.Optional.V, Addresses: prefixes(c.Addresses), Routes: m.routes(c.Routes), MTU: c.MTU.V, At: e.At}
+		if c.DHCP4.V {
+			link.DHCPMetric, link.DHCPWithoutDNS = furtherMetric, others
+		}
+		out = append(out, node.Ethernet{Link: link, MAC: strings.ToLower(c.Match.MACAddress.V)})
+	}
+	return out
 }
 
 func (m *machine) bonds(n spec.Network) []node.Bond {
@@ -157,7 +174,7 @@ func (m *machine) routes(l spec.List[spec.Route]) []node.Route {
 				to = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 			}
 		}
-		out = append(out, node.Route{To: to, Via: address(r.Via.V), Metric: r.Metric.V})
+		out = append(out, node.Route{To: to, Via: address(r.Via.V), Metric: r.Metric.V, OnLink: r.OnLink.V, At: r.Metric.At.Or(r.OnLink.At)})
 	}
 	return out
 }

@@ -90,6 +90,12 @@ func TestRightChoices(t *testing.T) {
 		"proxy for nobody":                         {{noNetwork, ""}, more("pools: [{name: burst, role: worker, maxNodes: 3}]\n  system: {proxy: {http: \"http://proxy.example.com:3128\", no: [\"*\"]}}")},
 		"proxy beside a network that is known":     {more("pools: [{name: burst, role: worker, maxNodes: 3}]\n  system: {proxy: {http: \"http://proxy.example.com:3128\"}}")},
 		"Docker's own socket":                      {docker, {"version: v1.17.4", "version: v1.17.4, criSocket: /var/run/dockershim.sock"}},
+		"a card that a bond joins":                 {{"interface: ens33", `interface: bond0, bonds: {bond0: {interfaces: [lan1, lan2], parameters: {mode: active-backup}}}, ethernets: {lan1: {mtu: 9000}}`}},
+		"a card below a VLAN":                      {{"interface: ens33", "interface: ens33, ethernets: {ens34: {dhcp4: true}}, vlans: {vlan5: {id: 5, link: ens34}}"}},
+		"Vagrant's two cards":                      {{"interface: ens33, netmask: 255.255.255.0, gateway: 192.168.31.2", "interface: eth1, netmask: 255.255.255.0, ethernets: {eth0: {dhcp4: true}}"}},
+		"a route whose next hop DHCP knows":        {{"interface: ens33", "interface: ens33, ethernets: {ens34: {dhcp4: true, routes: [{to: 10.2.0.0/16, via: 10.1.0.1}]}}"}},
+		"a /32":                                    {{"netmask: 255.255.255.0, gateway: 192.168.31.2", "prefixLength: 32, routes: [{to: default, via: 172.31.1.1, on-link: true}]"}},
+		"a /31":                                    {{"netmask: 255.255.255.0, gateway: 192.168.31.2", "prefixLength: 31, routes: [{to: default, via: 172.31.1.1, on-link: true}]"}},
 		"default routes of which one has a metric": {{"interface: ens33", "interface: ens33, routes: [{to: default, via: 192.168.31.3, metric: 100}]"}},
 	} {
 		text := readBase(t)

@@ -21,6 +21,8 @@ type Facts struct {
 type ProfileFacts struct {
 	// Format is cloud-init or ignition.
 	Format string
+	// KeepsRoutes is true if the machine gets all that routes can say: see networkRenderer of profiles.
+	KeepsRoutes bool
 	// Runtime is docker or containerd.
 	Runtime string
 	// PackageManager is apt or yum, or empty where programs are fetched as binaries.

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// maxNodePrefix leaves room for two machines in a node network.
+// maxNodePrefix leaves room for two machines in a node network. A longer one that is meant is written as prefixLength.
 const maxNodePrefix = 30
 
-// Bits is the prefix length of the node network, 1 to 30, from netmask or prefixLength; ok is false where neither is
+// Bits is the prefix length of the node network, 1 to 32, from netmask or prefixLength; ok is false where neither is
 // given or the one given is not the mask of a node network.
 func (n Network) Bits() (length int, ok bool) {
 	if n.PrefixLength.Set {
-		return n.PrefixLength.V, n.PrefixLength.V >= 1 && n.PrefixLength.V <= maxNodePrefix
+		return n.PrefixLength.V, n.PrefixLength.V >= 1 && n.PrefixLength.V <= 32
 	}
 	mask, err := parseIPv4(n.Netmask.V)
 	if err != nil {

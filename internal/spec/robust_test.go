@@ -212,6 +212,34 @@ func TestEtcdKeysAreRefusedByName(t *testing.T) {
 	}
 }
 
+// TestKeysOfOtherNetworks: keys that people bring from netplan and elsewhere are answered with what to write here.
+func TestKeysOfOtherNetworks(t *testing.T) {
+	base := readBase(t)
+	for key, want := range map[string]string{
+		"interfaces: []":                           "did you mean ethernets?",
+		"dns: [192.168.31.2]":                      "did you mean nameservers?",
+		"gateway4: 192.168.31.2":                   "did you mean gateway?",
+		"bridges: {br0: {interfaces: [ens34]}}":    "muster makes none",
+		"dhcp4: true":                              "asks DHCP",
+		"dhcp: true":                               "asks DHCP",
+		"address: 192.168.31.5":                    "nodes[].address",
+		"ethernets: {lan1: {dhcp: true}}":          "did you mean dhcp4?",
+		"ethernets: {lan1: {address: 10.1.0.5}}":   "did you mean addresses?",
+		"ethernets: {lan1: {set-name: lan1}}":      "gets its entry's name",
+		"ethernets: {lan1: {mac: a}}":              "match: {macaddress: ADDRESS}",
+		"ethernets: {lan1: {macaddress: a}}":       "match: {macaddress: ADDRESS}",
+		"ethernets: {lan1: {match: {name: ens*}}}": "macaddress",
+		"ethernets: {lan1: {gateway4: 10.1.0.1}}":  "routes: [{to: default",
+		"ethernets: {lan1: {nameservers: [a]}}":    "network.nameservers",
+		"ethernets: {lan1: {dhcp4-overrides: {}}}": "never comes before",
+	} {
+		problems := check(strings.Replace(base, "interface: ens33", "interface: ens33, "+key, 1))
+		if !slices.ContainsFunc(problems, func(p problem.Problem) bool { return strings.Contains(p.String(), want) }) {
+			t.Errorf("%s: got %v, want a hint to %q", key, problems, want)
+		}
+	}
+}
+
 // TestLocate gives a place without a line that of its nearest parent.
 func TestLocate(t *testing.T) {
 	v := newValidator(parse(t, small+"  worker: {labels: {\"a.b/c[d\": x}}\n"), testFacts(), &problem.List{})

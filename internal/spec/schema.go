@@ -413,11 +413,13 @@ type Network struct {
 	// Interface is the network interface's name as the machine has it: often enp1s0 under libvirt, ens18 under Proxmox,
 	// ens192 under VMware. Where you do not know it, leave it out and give each node its mac, which finds the
 	// interface: that is then renamed lan0, and a VLAN on it has link: lan0. It may also be the name of one of vlans or
-	// bonds, which then gets the node's address and gateway, and all else that stands here.
+	// bonds, which then gets the node's address and gateway, and all else that stands here. Bridges are not made. Further
+	// cards stand in ethernets.
 	Interface Value[string] `yaml:"interface" example:"ens33"`
 	// Netmask is the node network's mask in dotted form.
 	Netmask Value[string] `yaml:"netmask" example:"255.255.255.0"`
-	// PrefixLength is the node network's mask as a number of bits, instead of netmask.
+	// PrefixLength is the node network's mask as a number of bits, instead of netmask. With 32, which some hosters give,
+	// nothing is in the node's network, and routes lead to all else.
 	PrefixLength Value[int] `yaml:"prefixLength" example:"24"`
 	// Gateway is the default route's next hop.
 	Gateway Value[string] `yaml:"gateway" example:"192.168.31.2"`
@@ -431,10 +433,74 @@ type Network struct {
 	Addresses List[Value[string]] `yaml:"addresses" example:"[10.1.0.5/24]"`
 	// Routes are static routes.
 	Routes List[Route] `yaml:"routes" example:"[{to: 10.2.0.0/16, via: 10.1.0.1}]"`
+	// Ethernets are the machine's further cards, by name.
+	Ethernets Map[Ethernet] `yaml:"ethernets" example:"{ens34: {addresses: [10.20.0.5/24]}}"`
 	// VLANs are tagged interfaces, by name.
 	VLANs Map[VLAN] `yaml:"vlans" example:"{vlan10: {id: 10, link: ens33, addresses: [10.10.0.5/24]}}"`
 	// Bonds join interfaces, by name.
 	Bonds Map[Bond] `yaml:"bonds" example:"{bond0: {interfaces: [ens33, ens34], parameters: {mode: active-backup}}}"`
+}
+
+// Hints are other words for keys of a network.
+func (Network) Hints() decode.Hints {
+	return decode.Hints{Meant: map[string]string{"interfaces": "ethernets", "dns": "nameservers", "gateway4": "gateway"}}
+}
+
+// Refused are keys of other programs' networks.
+func (Network) Refused() map[string]string {
+	const dhcp = "leave it out: an interface without netmask, prefixLength and gateway asks DHCP"
+	return map[string]string{
+		"bridges": "leave it out: muster makes none",
+		"dhcp":    dhcp,
+		"dhcp4":   dhcp,
+		"address": "write the address at the node, as nodes[].address, and further ones in addresses",
+	}
+}
+
+// Ethernet is a further card, as netplan has it. The node's address, its gateway and Kubernetes stay with
+// network.interface.
+type Ethernet struct {
+	At
+	// Match finds the card by its hardware address, and it is then renamed to the entry's name: take one that no card has
+	// at first, such as lan1. Without match the entry's name is the one that the machine has.
+	Match Match `yaml:"match" example:"{macaddress: \"52:54:00:12:34:57\"}"`
+	// DHCP4 is whether the card asks DHCP. What that gives takes nothing from network.interface: a default route has the
+	// metric 2000, and nameservers are used only where network has a static address and no nameservers. Where they cannot
+	// be kept away it is refused: this needs what a route's metric needs.
+	DHCP4 Value[bool] `yaml:"dhcp4" example:"true"`
+	// Optional is whether the machine starts without waiting for the card. It needs what a route's metric needs.
+	Optional Value[bool] `yaml:"optional" example:"true"`
+	// Addresses are the card's addresses, with prefix length.
+	Addresses List[Value[string]] `yaml:"addresses" example:"[10.20.0.5/24]"`
+	// Routes are static routes through this card.
+	Routes List[Route] `yaml:"routes" example:"[{to: 10.21.0.0/16, via: 10.20.0.1}]"`
+	// MTU is the largest packet of the card in bytes.
+	MTU Value[int] `yaml:"mtu" example:"9000"`
+}
+
+// Hints are other words for keys of a card.
+func (Ethernet) Hints() decode.Hints {
+	return decode.Hints{Meant: map[string]string{"dhcp": "dhcp4", "address": "addresses"}}
+}
+
+// Refused are keys of netplan that a card does not need here.
+func (Ethernet) Refused() map[string]string {
+	const macaddress = "write match: {macaddress: ADDRESS}"
+	return map[string]string{
+		"set-name":        "leave it out: a card that match finds gets its entry's name",
+		"mac":             macaddress,
+		"macaddress":      macaddress,
+		"gateway4":        "write routes: [{to: default, via: ADDRESS}], if network has no gateway",
+		"nameservers":     "write them as network.nameservers, which hold for the whole machine",
+		"dhcp4-overrides": "leave it out: what DHCP gives a further card never comes before what network has",
+	}
+}
+
+// Match finds a card.
+type Match struct {
+	At
+	// MACAddress is the card's hardware address.
+	MACAddress Value[string] `yaml:"macaddress" required:"true" example:"52:54:00:12:34:57"`
 }
 
 // Route is one static route, as netplan has it.
@@ -444,8 +510,12 @@ type Route struct {
 	To Value[string] `yaml:"to" required:"true" example:"10.2.0.0/16"`
 	// Via is the next hop's address.
 	Via Value[string] `yaml:"via" required:"true" example:"10.1.0.1"`
-	// Metric is the route's priority, lower first.
+	// Metric is the route's priority, lower first. It needs Ignition, or a profile with networkRenderer: netplan
+	// (debian12-containerd): with other renderers cloud-init loses it, and it is refused.
 	Metric Value[int] `yaml:"metric" example:"100"`
+	// OnLink is whether the next hop is reached through the interface though no address of it is in its network, as at
+	// hosters that give a machine a /32. It needs what metric needs.
+	OnLink Value[bool] `yaml:"on-link" example:"true"`
 }
 
 // VLAN is a tagged interface, as netplan has it. What its nodes have in common may be said once, for the cluster or a

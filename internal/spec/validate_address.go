@@ -81,13 +81,16 @@ func ruleInterfaceKnown(v *validator, t Target) {
 
 // Rule: there is one default route: by gateway, or by a route without a metric.
 func ruleDefaultRouteTwice(v *validator, t Target) {
-	found := t.Network.Gateway.Set
+	found, instead := t.Network.Gateway.Set, "leave one out"
+	if v.facts.Profiles[t.Profile.V].KeepsRoutes {
+		instead = "leave one out, or give this one a metric"
+	}
 	for _, route := range routes(t.Network) {
 		if route.Metric.Set || route.To.V != "default" && route.To.V != "0.0.0.0/0" {
 			continue
 		}
 		if found {
-			v.errorf(route.To.At, "leave one out, or give this one a metric", "the network has a default route already")
+			v.errorf(route.To.At, instead, "the network has a default route already")
 		}
 		found = true
 	}
@@ -96,7 +99,7 @@ func ruleDefaultRouteTwice(v *validator, t Target) {
 // Rule: a node's address is neither its network's own address nor its broadcast address.
 func ruleAddressOfHost(v *validator, t Target) {
 	prefix, ok := t.StaticAddress()
-	if !ok {
+	if !ok || prefix.Bits() > maxNodePrefix { // a /31 or /32 has neither
 		return
 	}
 	switch prefix.Addr() {
@@ -146,7 +149,7 @@ func ruleAddressInNetwork(v *validator) {
 		}
 		if len(outside) == len(group) {
 			gateway, prefix := group[0].Network.Gateway, networkOf(group[0])
-			v.errorf(gateway.At, "write the gateway's address in "+prefix.String(), "%s is outside the node network %s of %s", gateway.V, prefix, group[0].Name.V)
+			v.errorf(gateway.At, v.reachGateway(group[0]), "%s is outside the node network %s of %s", gateway.V, prefix, group[0].Name.V)
 			continue
 		}
 		for _, t := range outside {
@@ -157,11 +160,23 @@ func ruleAddressInNetwork(v *validator) {
 	}
 }
 
+// reachGateway says what to write where a gateway is outside the network of a node.
+func (v *validator) reachGateway(t Target) string {
+	switch prefix := networkOf(t); {
+	case !prefix.IsSingleIP():
+		return "write the gateway's address in " + prefix.String()
+	case v.facts.Profiles[t.Profile.V].KeepsRoutes:
+		return fmt.Sprintf("write routes: [{to: default, via: %s, on-link: true}] in place of gateway", t.Network.Gateway.V)
+	default:
+		return "write the prefix length of a network that the gateway is in as well"
+	}
+}
+
 // Rule: a gateway is neither its network's own address nor its broadcast address.
 func ruleGatewayOfHost(v *validator) {
 	for _, group := range v.byGateway() {
 		gateway, network := group[0].gateway(), networkOf(group[0])
-		if gateway == network.Addr() || gateway == broadcast(network) {
+		if network.Bits() <= maxNodePrefix && (gateway == network.Addr() || gateway == broadcast(network)) {
 			v.errorf(group[0].Network.Gateway.At, "write the address of a router in "+network.String(), "%s is the network or broadcast address of %s", gateway, network)
 		}
 	}
@@ -253,15 +268,17 @@ type routedLink struct {
 	name      string
 	addresses []Value[string]
 	routes    []Route
+	// dhcp is true if it has more addresses, which nobody knows.
+	dhcp bool
 }
 
 // routedLinks are the interfaces of a network block. The first is the one that carries the node's own address, which a
 // bond or VLAN may be.
 func routedLinks(n Network) []routedLink {
-	all := []routedLink{{n.Interface.V, slices.Clone(n.Addresses.Items), slices.Clone(n.Routes.Items)}}
+	all := []routedLink{{name: n.Interface.V, addresses: slices.Clone(n.Addresses.Items), routes: slices.Clone(n.Routes.Items)}}
 	add := func(name string, addresses List[Value[string]], routes List[Route]) {
 		if name != n.Interface.V {
-			all = append(all, routedLink{name, addresses.Items, routes.Items})
+			all = append(all, routedLink{name: name, addresses: addresses.Items, routes: routes.Items})
 			return
 		}
 		all[0].addresses, all[0].routes = append(all[0].addresses, addresses.Items...), append(all[0].routes, routes.Items...)
@@ -272,10 +289,13 @@ func routedLinks(n Network) []routedLink {
 	for _, vlan := range n.VLANs.Entries {
 		add(vlan.Key, vlan.Value.Addresses, vlan.Value.Routes)
 	}
+	for _, card := range n.Ethernets.Entries {
+		all = append(all, routedLink{card.Key, card.Value.Addresses.Items, card.Value.Routes.Items, card.Value.DHCP4.V})
+	}
 	return all
 }
 
-// Rule: a route's next hop lies in a network of its interface: Linux refuses any other ("Nexthop has invalid gateway").
+// Rule: a route's next hop lies in a network of its interface, or is on-link: Linux refuses any other ("Nexthop has invalid gateway").
 // What DHCP gives is not known here.
 func ruleRouteReachable(v *validator) {
 	for _, t := range v.targets {
@@ -288,7 +308,7 @@ func ruleRouteReachable(v *validator) {
 			if i == 0 {
 				link.addresses = append(link.addresses, Value[string]{V: own.String(), Set: true})
 			}
-			if i > 0 || known {
+			if i > 0 && !link.dhcp || i == 0 && known {
 				v.checkNextHops(t, link)
 			}
 		}
@@ -311,7 +331,7 @@ func (v *validator) checkNextHops(t Target, link routedLink) {
 	}
 	for _, route := range link.routes {
 		via, err := parseIPv4(route.Via.V)
-		if err == nil && !slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(via) }) {
+		if err == nil && !route.OnLink.V && !slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(via) }) {
 			v.errorf(route.Via.At, instead, "%s has no address in the network of %s on this interface", t.Name.V, via)
 		}
 	}

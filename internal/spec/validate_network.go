@@ -15,9 +15,9 @@ import (
 
 var (
 	networkScopeRules = []func(*validator, Scope){ruleInterfaceName, ruleNetmask, ruleMaskTwice, rulePrefixLength, ruleGatewaySyntax,
-		ruleNameserver, ruleSearchDomain, ruleMTU, ruleFurtherAddress, ruleRouteTo, ruleRouteVia, ruleRouteMetric, ruleVLANID, ruleVLANLink, ruleBondMembers,
+		ruleNameserver, ruleSearchDomain, ruleMTU, ruleFurtherAddress, ruleRouteTo, ruleRouteVia, ruleRouteMetric, ruleCardMAC, ruleVLANID, ruleVLANLink, ruleBondMembers,
 		ruleBondMonitor, ruleLinkName, ruleNameserverCount}
-	networkTargetRules  = []func(*validator, Target){ruleLinkWhole, ruleInterfaceInBond, ruleInterfaceDefined, ruleVLANLinkDefined, ruleVLANOnVLAN}
+	networkTargetRules  = []func(*validator, Target){ruleLinkWhole, ruleInterfaceInBond, ruleCardTwice, ruleCardInBond, ruleInterfaceDefined, ruleCardDefined, ruleVLANLinkDefined, ruleVLANOnVLAN}
 	networkClusterRules = []func(*validator){rulePodSubnet, ruleServiceSubnetSize, ruleServiceSubnet, rulePodSubnetSize, ruleNetworksApart, ruleDNSDomain}
 )
 
@@ -97,6 +97,36 @@ func ruleInterfaceInBond(v *validator, t Target) {
 	}
 }
 
+// Rule: one of ethernets is not network.interface: what that interface has stands in network itself.
+func ruleCardTwice(v *validator, t Target) {
+	n := t.Network
+	own := cmp.Or(n.Interface.V, "lan0") // as plan calls the one that is found by the node's mac
+	for _, card := range n.Ethernets.Entries {
+		if card.Key == own && t.Node != nil {
+			v.errorf(card.At, "write in network itself what it has, and its hardware address as the node's mac", "%s is the interface that network is about", own)
+		}
+	}
+}
+
+// Rule: one of ethernets that a bond joins has no address, DHCP or routes: those are the bond's.
+func ruleCardInBond(v *validator, t Target) {
+	for _, bond := range t.Network.Bonds.Entries {
+		for _, member := range bond.Value.Interfaces.Items {
+			card, is := t.Network.Ethernets.Get(member.V)
+			if !is || t.Node == nil {
+				continue
+			}
+			at := cmp.Or(card.Addresses.At, card.Routes.At)
+			if card.DHCP4.V {
+				at = card.DHCP4.At
+			}
+			if card.DHCP4.V || len(card.Addresses.Items) > 0 || len(card.Routes.Items) > 0 {
+				v.errorf(at, "leave it out; the bond's addresses and routes stand in bonds."+bond.Key, "the bond %s joins %s", bond.Key, member.V)
+			}
+		}
+	}
+}
+
 // scopeRank orders the paths of settings by how narrow their scope is: the cluster, a role, a node or pool.
 func scopeRank(path string) int {
 	switch {
@@ -111,6 +141,15 @@ func scopeRank(path string) int {
 
 // Rule: an interface that is called like a bond or a VLAN is one of bonds or vlans: it would be taken for a card.
 func ruleInterfaceDefined(v *validator, t Target) { v.checkDefined(t, t.Network.Interface) }
+
+// Rule: one of ethernets without match is a card: it is not called like a bond or a VLAN.
+func ruleCardDefined(v *validator, t Target) {
+	for _, card := range t.Network.Ethernets.Entries {
+		if !card.Value.Match.MACAddress.Set {
+			v.checkDefined(t, Value[string]{At: card.At, V: card.Key, Set: true})
+		}
+	}
+}
 
 // Rule: the interface below a VLAN is one of bonds, if it is called like a bond.
 func ruleVLANLinkDefined(v *validator, t Target) {
@@ -168,22 +207,33 @@ func define(block, entry string, exists bool) string {
 	return fmt.Sprintf("%s: {%s} in network", block, entry)
 }
 
-// Rule: vlans and bonds have names that Linux takes and that no other interface of the machine has.
+// Rule: ethernets, vlans and bonds have names that Linux takes and that no other interface of the machine has.
 func ruleLinkName(v *validator, s Scope) {
-	seen := map[string]bool{}
-	check := func(at At, name string) {
+	seen := map[string]string{}
+	check := func(at At, name, kind, example string) {
 		if what := interfaceMistake(name); what != "" {
-			v.errorf(at, "write a name such as bond0 or vlan10", "%s", what)
-		} else if seen[name] {
-			v.errorf(at, "write another name", "a bond has the name %s already", name)
+			v.errorf(at, "write a name such as "+example, "%s", what)
+		} else if seen[name] != "" {
+			v.errorf(at, "write another name", "%s has the name %s already", seen[name], name)
 		}
-		seen[name] = true
+		seen[name] = kind
 	}
 	for _, bond := range s.Network.Bonds.Entries {
-		check(bond.At, bond.Key)
+		check(bond.At, bond.Key, "a bond", "bond0 or vlan10")
+	}
+	for _, card := range s.Network.Ethernets.Entries {
+		check(card.At, card.Key, "a card", "ens34")
 	}
 	for _, vlan := range s.Network.VLANs.Entries {
-		check(vlan.At, vlan.Key)
+		check(vlan.At, vlan.Key, "a VLAN", "bond0 or vlan10")
+	}
+}
+
+// Rule: the MAC address that finds one of ethernets is that of a single interface, in lower case with colons.
+func ruleCardMAC(v *validator, s Scope) {
+	for _, card := range s.Network.Ethernets.Entries {
+		v.checkMAC(card.Value.Match.MACAddress)
+		v.checkUnicast(card.Value.Match.MACAddress, "write the card's own address, or leave match out")
 	}
 }
 
@@ -232,10 +282,10 @@ func ruleMaskTwice(v *validator, s Scope) {
 	}
 }
 
-// Rule: prefixLength is 1 to 30, so that the network has room for two machines.
+// Rule: prefixLength is 1 to 32. With 32 the machine reaches others by a route whose next hop is on-link.
 func rulePrefixLength(v *validator, s Scope) {
-	if p := s.Network.PrefixLength; p.Set && (p.V < 1 || p.V > maxNodePrefix) {
-		v.errorf(p.At, "write 1 to 30, usually 24", "a node network of /%d has no room", p.V)
+	if p := s.Network.PrefixLength; p.Set && (p.V < 1 || p.V > 32) {
+		v.errorf(p.At, "write 1 to 32, usually 24", "no network is a /%d", p.V)
 	}
 }
 
@@ -279,6 +329,9 @@ func ruleMTU(v *validator, s Scope) {
 	for _, bond := range s.Network.Bonds.Entries {
 		sizes = append(sizes, bond.Value.MTU)
 	}
+	for _, card := range s.Network.Ethernets.Entries {
+		sizes = append(sizes, card.Value.MTU)
+	}
 	for _, mtu := range sizes {
 		if mtu.Set && (mtu.V < 576 || mtu.V > 9216) {
 			v.errorf(mtu.At, "write 576 to 9216, usually 1500", "an MTU of %d bytes does not work", mtu.V)
@@ -294,6 +347,9 @@ func furtherAddresses(n Network) []Value[string] {
 	}
 	for _, bond := range n.Bonds.Entries {
 		all = append(all, bond.Value.Addresses.Items...)
+	}
+	for _, card := range n.Ethernets.Entries {
+		all = append(all, card.Value.Addresses.Items...)
 	}
 	return all
 }
@@ -317,6 +373,9 @@ func routes(n Network) []Route {
 	}
 	for _, bond := range n.Bonds.Entries {
 		all = append(all, bond.Value.Routes.Items...)
+	}
+	for _, card := range n.Ethernets.Entries {
+		all = append(all, card.Value.Routes.Items...)
 	}
 	return all
 }

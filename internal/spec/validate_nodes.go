@@ -168,12 +168,15 @@ func ruleAliasName(v *validator, t Target) {
 // Rule: a MAC address is six pairs of hexadecimal digits in lower case with colons, the form in which PXE scripts and
 // network configurations are looked up.
 func ruleMACSyntax(v *validator, t Target) {
-	if t.Node == nil || !t.Node.MAC.Set {
-		return
+	if t.Node != nil {
+		v.checkMAC(t.Node.MAC)
 	}
-	mac := t.Node.MAC
+}
+
+func (v *validator) checkMAC(mac Value[string]) {
 	parsed, err := net.ParseMAC(mac.V)
 	switch {
+	case !mac.Set:
 	case err != nil || len(parsed) != 6:
 		v.errorf(mac.At, "write it like 52:54:00:12:34:56", "%q is no MAC address", mac.V)
 	case parsed.String() != mac.V:
@@ -183,16 +186,20 @@ func ruleMACSyntax(v *validator, t Target) {
 
 // Rule: a MAC address is one of a single interface: neither multicast nor all zero.
 func ruleMACUnicast(v *validator, t Target) {
-	if t.Node == nil || !t.Node.MAC.Set {
-		return
+	if t.Node != nil {
+		v.checkUnicast(t.Node.MAC, "write the interface's own address, or leave mac out")
 	}
-	parsed, err := net.ParseMAC(t.Node.MAC.V)
+}
+
+func (v *validator) checkUnicast(mac Value[string], instead string) {
+	parsed, err := net.ParseMAC(mac.V)
 	switch {
+	case !mac.Set:
 	case err != nil || len(parsed) != 6: // refused by ruleMACSyntax
 	case parsed[0]&1 == 1:
-		v.errorf(t.Node.MAC.At, "write the interface's own address; the first pair of one is even", "%s is a multicast address", t.Node.MAC.V)
+		v.errorf(mac.At, "write the interface's own address; the first pair of one is even", "%s is a multicast address", mac.V)
 	case slices.Equal(parsed, make(net.HardwareAddr, 6)):
-		v.errorf(t.Node.MAC.At, "write the interface's own address, or leave mac out", "no interface has the address %s", t.Node.MAC.V)
+		v.errorf(mac.At, instead, "no interface has the address %s", mac.V)
 	}
 }
 
@@ -430,18 +437,33 @@ func ruleNameTwice(v *validator) {
 	}
 }
 
-// Rule: no two nodes have one MAC address.
+// Rule: no two interfaces have one MAC address, on one node or on two.
 func ruleMACTwice(v *validator) {
-	first := map[string]string{}
+	type owner struct{ name, path string }
+	first := map[string]owner{}
+	claim := func(mac Value[string], name string) {
+		parsed, err := net.ParseMAC(mac.V)
+		if !mac.Set || err != nil {
+			return
+		}
+		switch by, taken := first[parsed.String()]; {
+		case !taken:
+			first[parsed.String()] = owner{name, mac.Path}
+		case by.path == mac.Path: // an inherited one
+			v.errorf(mac.At, "write it at the one node that has it", "%s and %s would both have the MAC address %s", by.name, name, mac.V)
+		default:
+			v.errorf(mac.At, "write the address of this node's own interface", "%s has the MAC address %s already", by.name, mac.V)
+		}
+	}
 	for _, n := range v.Spec.Nodes.Items {
-		parsed, err := net.ParseMAC(n.MAC.V)
-		if !n.MAC.Set || err != nil {
+		claim(n.MAC, n.Name.V)
+	}
+	for _, t := range v.targets {
+		if t.Node == nil {
 			continue
 		}
-		if by, taken := first[parsed.String()]; taken {
-			v.errorf(n.MAC.At, "write the address of this node's own interface", "%s has the MAC address %s already", by, n.MAC.V)
-			continue
+		for _, card := range t.Network.Ethernets.Entries {
+			claim(card.Value.Match.MACAddress, t.Name.V)
 		}
-		first[parsed.String()] = n.Name.V
 	}
 }

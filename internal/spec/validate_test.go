@@ -29,9 +29,9 @@ func testFacts() Facts {
 		Profiles: map[string]ProfileFacts{
 			"centos7-docker": {Format: "cloud-init", Runtime: "docker", PackageManager: "yum", FirewallManager: "firewalld", Groups: groups,
 				ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.17.4", MinMinor: 15, MaxMinor: 23},
-			"debian12-containerd": {Format: "cloud-init", Runtime: "containerd", PackageManager: "apt", Groups: groups,
+			"debian12-containerd": {Format: "cloud-init", KeepsRoutes: true, Runtime: "containerd", PackageManager: "apt", Groups: groups,
 				ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 35},
-			"flatcar-containerd": {Format: "ignition", Runtime: "containerd", Groups: groups,
+			"flatcar-containerd": {Format: "ignition", KeepsRoutes: true, Runtime: "containerd", Groups: groups,
 				ScriptsDir: "/srv/scripts", ReadOnly: []string{"/usr", "/bin"}, DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 37, PinnedVersions: []string{"v1.34.4"}},
 		},
 		ReadFile: readTestFile,

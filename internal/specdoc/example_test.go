@@ -21,7 +21,7 @@ var facts = spec.Facts{
 	Profiles: map[string]spec.ProfileFacts{
 		"centos7-docker": {Format: "cloud-init", Runtime: "docker", PackageManager: "yum", FirewallManager: "firewalld",
 			ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.17.4", MinMinor: 15, MaxMinor: 23},
-		"debian12-containerd": {Format: "cloud-init", Runtime: "containerd", PackageManager: "apt", FirewallManager: "firewalld",
+		"debian12-containerd": {Format: "cloud-init", KeepsRoutes: true, Runtime: "containerd", PackageManager: "apt", FirewallManager: "firewalld",
 			ScriptsDir: "/usr/local/lib/muster", DefaultVersion: "v1.34.4", MinMinor: 24, MaxMinor: 35},
 	},
 }
@@ -48,6 +48,7 @@ var siblings = map[string]map[string]any{
 	"File.Source":           {"contents": nil},
 	"Archive.URL":           {"path": nil},
 	"VLAN.Routes":           {"addresses": []any{"10.10.0.5/24", "10.1.0.5/24"}},
+	"Ethernet.Routes":       {"addresses": []any{"10.20.0.5/24", "10.1.0.5/24"}},
 	"Bond.Routes":           {"addresses": []any{"10.10.0.5/24", "10.1.0.5/24"}},
 	"Packages.Source":       {"repositories": []any{map[string]any{"name": "a", "baseURL": "https://mirror.example.com/a/"}}, "gpgCheck": false},
 	"Packages.Repositories": {"source": "repositories", "gpgCheck": false},

@@ -184,6 +184,8 @@ func (s shape) wrap(value any, inKey bool) any {
 		switch {
 		case s.item.kind == blockOf && s.item.structure == reflect.TypeFor[spec.VLAN]():
 			inner = map[string]any{"id": 7, "link": "ens33"}
+		case s.item.kind == blockOf && s.item.structure == reflect.TypeFor[spec.Ethernet]():
+			inner = map[string]any{"dhcp4": true}
 		case s.item.kind == blockOf:
 			inner = map[string]any{"interfaces": []any{"ens34"}}
 		}
