@@ -139,8 +139,12 @@ func (m *machine) flannelDaemonSet() object {
 		return object{"name": name, "valueFrom": object{"fieldRef": object{"fieldPath": path}}}
 	}
 	args := []any{"--ip-masq", "--kube-subnet-mgr"}
-	if name := linkName(m.Target); name != "" && !m.interfacesDiffer() {
+	env := []any{field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace"), object{"name": "EVENT_QUEUE_DEPTH", "value": "5000"}}
+	switch name := linkName(m.Target); {
+	case name != "" && !m.interfacesDiffer():
 		args = append(args, "--iface="+name)
+	case m.furtherCards():
+		args, env = append(args, "--iface=$(HOST_IP)"), append(env, field("HOST_IP", "status.hostIP"))
 	}
 	pod := object{
 		"affinity": object{"nodeAffinity": object{"requiredDuringSchedulingIgnoredDuringExecution": object{"nodeSelectorTerms": []any{
@@ -157,7 +161,7 @@ func (m *machine) flannelDaemonSet() object {
 			"name": "kube-flannel", "image": images.flannel, "command": []any{"/opt/bin/flanneld"}, "args": args,
 			"resources":       object{"requests": object{"cpu": "100m", "memory": "50Mi"}},
 			"securityContext": object{"privileged": false, "capabilities": object{"add": []any{"NET_ADMIN", "NET_RAW"}}},
-			"env":             []any{field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace"), object{"name": "EVENT_QUEUE_DEPTH", "value": "5000"}},
+			"env":             env,
 			"volumeMounts":    []any{mount("run", "/run/flannel"), mount("flannel-cfg", "/etc/kube-flannel/"), mount("xtables-lock", "/run/xtables.lock")},
 		}},
 		"volumes": []any{

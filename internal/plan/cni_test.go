@@ -15,6 +15,8 @@ func TestInterfaceOfFlannel(t *testing.T) {
 		"by MAC, DHCP":       {mac + other, "  network: {mtu: 1400}\n", "lan0"},
 		"one by name":        {mac + "      network: {interface: eth1}\n" + other, "  network: {prefixLength: 24}\n", ""},
 		"named lan0":         {"      network: {interface: lan0}\n" + other, "  network: {prefixLength: 24}\n", "lan0"},
+		"further cards":      {mac + "      network: {interface: eth1, ethernets: {eth0: {dhcp4: true}}}\n" + other, "  network: {prefixLength: 24}\n", "$(HOST_IP)"},
+		"further, one name":  {other, "  network: {interface: eth1, prefixLength: 24, ethernets: {eth0: {dhcp4: true}}}\n", "eth1"},
 		"no network":         {mac + other, "", ""},
 		"one has no network": {mac + "      network: {prefixLength: 24}\n" + other, "", ""},
 		"a pool":             {mac, "  network: {prefixLength: 24}\n  pools: [{name: burst, role: worker, maxNodes: 3}]\n", ""},

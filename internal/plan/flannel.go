@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,4 +47,10 @@ func (m *machine) interfacesDiffer() bool {
 		}
 	}
 	return false
+}
+
+// furtherCards reports whether a node has further cards, one of which may have the default route, by which flannel goes
+// otherwise.
+func (m *machine) furtherCards() bool {
+	return slices.ContainsFunc(m.targets, func(t spec.Target) bool { return t.Node != nil && len(t.Network.Ethernets.Entries) > 0 })
 }
