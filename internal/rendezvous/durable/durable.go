@@ -14,7 +14,7 @@ import (
 // Replace returns. The folder is made when it is missing.
 func Replace(path string, data []byte) error {
 	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := makeFolder(folder); err != nil {
 		return err
 	}
 	file, err := os.CreateTemp(folder, "."+filepath.Base(path)+".*")
@@ -29,6 +29,27 @@ func Replace(path string, data []byte) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
+	return syncFolder(folder)
+}
+
+// makeFolder makes a folder, and those above it, so that it is there after a power cut.
+func makeFolder(folder string) error {
+	if info, err := os.Stat(folder); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(folder)
+	if above != folder {
+		if err := makeFolder(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(above)
+}
+
+func syncFolder(folder string) error {
 	dir, err := os.Open(folder)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 )
 
 func TestReplace(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "folder", "state.json")
+	path := filepath.Join(t.TempDir(), "folder", "below", "state.json")
 	for _, content := range []string{"the first, which is longer", "the second"} {
 		if err := durable.Replace(path, []byte(content)); err != nil {
 			t.Fatal(err)
@@ -25,6 +25,12 @@ func TestReplace(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+	if info, err := os.Stat(filepath.Dir(filepath.Dir(path))); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder above is %v, %v", info, err)
+	}
+	if err := durable.Replace(filepath.Join(path, "x"), nil); err == nil {
+		t.Error("a file was taken for a folder")
 	}
 }
 
