@@ -30,6 +30,8 @@ const (
 	MaxPool = 5000
 	// casAttempts bounds how often a conditional write is tried again after somebody else's came first.
 	casAttempts = 32
+	// casPause is how long the pause after the first of them may be.
+	casPause = 10 * time.Millisecond
 )
 
 // Identity is what a verified credential says about its bearer. Nothing in it comes from the request.

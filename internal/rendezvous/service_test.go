@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"muster/internal/rendezvous"
@@ -1052,4 +1055,43 @@ func TestReportedTextIsHarmless(t *testing.T) {
 	if strings.ContainsAny(got, "\x1b\n\u0085\u2028") || len(got) > rendezvous.MaxText || !strings.HasPrefix(got, "a [2Jb c") {
 		t.Errorf("the error is kept as %q", got)
 	}
+}
+
+// distant is a store whose calls take some milliseconds, as a replicated one's do.
+type distant struct{ rendezvous.Store }
+
+func (d distant) Get(ctx context.Context, key string) (rendezvous.Record, error) {
+	time.Sleep(rand.N(8 * time.Millisecond))
+	return d.Store.Get(ctx, key)
+}
+
+func (d distant) Put(ctx context.Context, key string, value []byte, version int64) (int64, error) {
+	time.Sleep(rand.N(8 * time.Millisecond))
+	return d.Store.Put(ctx, key, value, version)
+}
+
+// Hundreds of machines of a pool that ask at the same moment write one record: most are not sent away for that.
+func TestPoolAsksTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := committed(t)
+		s.Service.Store = distant{s.Service.Store}
+		id := pool(300, time.Time{})
+		var group sync.WaitGroup
+		var refused atomic.Int64
+		for i := range 300 {
+			group.Go(func() {
+				claim := rendezvous.Claim{Name: fmt.Sprintf("p%d", i), Machine: fmt.Sprintf("%032x", i)}
+				if _, err := s.Enrol(t.Context(), id, claim, nil); rendezvous.CodeOf(err) == rendezvous.CodeConflict {
+					refused.Add(1)
+				} else if err != nil {
+					t.Errorf("%s: %v", claim.Name, err)
+				}
+			})
+		}
+		group.Wait()
+		t.Log(refused.Load(), "of 300 were sent away")
+		if refused.Load() > 20 {
+			t.Errorf("%d of 300 were sent away", refused.Load())
+		}
+	})
 }

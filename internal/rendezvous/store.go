@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
+	"time"
 )
 
 // Store is the replicated memory of the control planes: versioned records with one kind of write, the conditional one.
@@ -63,9 +65,10 @@ func load[T any](ctx context.Context, s Store, key string) (T, int64, error) {
 
 // update applies change to the record of key until its conditional write succeeds. change sees the record as it is and
 // its version, says whether to write, and is called again after every conflict, so it must decide from its arguments
-// alone. With an error of change the value is returned with it, unwritten.
+// alone. With an error of change the value is returned with it, unwritten. After a conflict it pauses, longer each time, so
+// that hundreds that want one record get it one after the other.
 func update[T any](ctx context.Context, s Store, key string, change func(value *T, version int64) (bool, error)) (T, error) {
-	for range casAttempts {
+	for attempt := range casAttempts {
 		value, version, err := load[T](ctx, s, key)
 		if err != nil {
 			return value, err
@@ -84,6 +87,11 @@ func update[T any](ctx context.Context, s Store, key string, change func(value *
 		}
 		if !errors.Is(err, ErrConflict) {
 			return value, storeError(err)
+		}
+		select {
+		case <-ctx.Done():
+			return value, storeError(ctx.Err())
+		case <-time.After(rand.N(time.Duration(attempt+1) * casPause)):
 		}
 	}
 	var zero T
