@@ -9,7 +9,7 @@ import (
 // Code is the kind of an error as a client sees it; the server maps each to one HTTP status.
 type Code string
 
-// The codes. Only CodeUnavailable, CodeWaiting, CodeHeld and CodeConflict are worth another try.
+// The codes. Only CodeUnavailable, CodeWaiting, CodeHeld, CodeConflict and CodeInternal are worth another try.
 const (
 	CodeInvalid         Code = "invalid"         // the request is malformed
 	CodeUnauthenticated Code = "unauthenticated" // no credential, or none of this cluster
@@ -24,7 +24,7 @@ const (
 	CodeConflict        Code = "conflict"        // somebody else wrote first, several times
 	CodeUnavailable     Code = "unavailable"     // the store or the cluster does not answer here
 	CodeTooLarge        Code = "too-large"
-	CodeInternal        Code = "internal"
+	CodeInternal        Code = "internal" // something is wrong here: another control plane may do better
 )
 
 // Error is an error of the protocol. Message is for people and contains no secret.
@@ -33,7 +33,7 @@ type Error struct {
 	Message string `json:"message"`
 	// RetryAfter is when another try makes sense, in seconds; 0: that is not known.
 	RetryAfter int `json:"retryAfter,omitempty"`
-	// Lease is set with CodeHeld, CodeSuperseded and CodeCommitted: the lease as it is.
+	// Lease is set with CodeHeld, CodeSuperseded, CodeCommitted and a lease's CodeConflict: the lease as it is.
 	Lease *Lease `json:"lease,omitempty"`
 	cause error  // see Caused
 }

@@ -90,8 +90,9 @@ const (
 	Join
 )
 
-// ErrNoInit ends Join when no control plane's init is committed any more: Init has to be asked again.
-var ErrNoInit = errors.New("no control plane's init is committed any more: init is asked for again")
+// ErrNoInit ends Join when the rendezvous has not known for long of the init that is to be joined, because its store was
+// made anew, or is still being formed: Init has to be asked again.
+var ErrNoInit = errors.New("the rendezvous has not known of a committed init for minutes: init is asked for again")
 
 // errFenced: the lease passed on while kubeadm ran.
 var errFenced = errors.New("the lease passed on to another run")

@@ -31,7 +31,7 @@ type Config struct {
 	RaftPort int `json:"raftPort,omitempty"`
 	// DataDir holds what the service keeps. Beside it lies what outlives it: DataDir + ".founded" says that a store was
 	// founded here, DataDir + ".known" which control planes were added to the spec after this file was written,
-	// DataDir + ".revoked" which nodes were revoked.
+	// DataDir + ".revoked" which nodes were revoked, and DataDir + ".agent" holds how far this machine's kubeadm came.
 	DataDir string `json:"dataDir,omitempty"`
 	// CA, Certificate and Key are the credential, in PEM.
 	CA          string `json:"ca,omitempty"`
