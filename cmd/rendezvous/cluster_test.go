@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -515,13 +514,17 @@ func (s *site) holder() *plane {
 	return holder
 }
 
-// TestClusterIsLostAtBirth: the control plane that made the cluster is lost for good before another one joined it. The
-// steps of docs/operate.md let the others and a blank machine in its place begin anew, while their first boot goes on.
+// TestClusterIsLostAtBirth: the control plane that made the cluster is lost for good before another one joined it, and
+// may have been revoked. The steps of docs/operate.md let the others and a blank machine in its place begin anew, while
+// their first boot goes on.
 func TestClusterIsLostAtBirth(t *testing.T) {
-	for _, i := range []int{0, 1} { // the founder of the store, and another one
-		t.Run(fmt.Sprint("cp", i), func(t *testing.T) {
+	for _, c := range []struct {
+		lost    int // the founder of the store, or another one
+		revoked bool
+	}{{0, false}, {1, false}, {0, true}} {
+		t.Run(fmt.Sprintf("cp%d, revoked: %v", c.lost, c.revoked), func(t *testing.T) {
 			s := newSite(t, 3)
-			lost := s.planes[i]
+			lost := s.planes[c.lost]
 			for _, p := range s.planes {
 				s.group.Go(p.service)
 			}
@@ -531,28 +534,26 @@ func TestClusterIsLostAtBirth(t *testing.T) {
 			before, err := s.status()
 			s.must(err)
 			lost.setDown(true)
-			for _, f := range []string{"kubernetes", "data", "data.agent", "data.founded", "discovery.conf"} {
-				s.must(os.RemoveAll(lost.file(f)))
+			if c.revoked {
+				s.eventually(patience, "revoked", func() error { return s.client().RevokeNode(t.Context(), lost.name) })
 			}
-			lost.done = make(chan struct{})
+			lost.wipe()
 			lost.setDown(false)
 			for _, p := range s.planes {
 				s.group.Go(p.bootstrap)
 			}
 			for _, p := range s.planes {
-				s.eventually(patience, p.name+" waiting for the lost cluster", func() error {
-					log, err := os.ReadFile(p.file("log"))
-					if err == nil && !bytes.Contains(log, []byte("committed by "+lost.name+"; joining it")) {
-						err = errors.New("it does not say so")
-					}
-					return err
-				})
+				text := "committed by " + lost.name + "; joining it"
+				if p == lost && c.revoked {
+					text = "the credential of " + lost.name + " is revoked"
+				}
+				s.eventually(patience, p.name+" waiting for the lost cluster", func() error { return p.said(text) })
 			}
 			for _, p := range s.planes {
 				p.stopService(true)
 			}
 			for _, p := range s.planes {
-				s.must(os.RemoveAll(p.file("data")), os.RemoveAll(p.file("data.founded")))
+				s.must(os.RemoveAll(p.file("data")), os.RemoveAll(p.file("data.founded")), os.RemoveAll(p.file("data.revoked")))
 			}
 			for _, p := range s.planes {
 				p.stopService(false)

@@ -21,8 +21,12 @@ import (
 	"muster/internal/rendezvous/server"
 )
 
-// revocationsEvery is how often the list of revoked control planes is read. Decisions look in the store itself.
-const revocationsEvery = 3 * time.Second
+const (
+	// revocationsEvery is how often the list of revoked control planes is read. Decisions look in the store itself.
+	revocationsEvery = 3 * time.Second
+	// removalPatience is for how long a revoked control plane may hold up that it is removed from the store's members.
+	removalPatience = 10 * time.Second
+)
 
 // node is the service of one control plane, put together.
 type node struct {
@@ -33,6 +37,7 @@ type node struct {
 	formation *formation.Formation
 	server    *server.Server
 	revoked   revocations
+	removals  removals
 }
 
 // serve runs until ctx ends, or until the member of the store has to begin anew: then systemd starts the service again.
@@ -83,7 +88,8 @@ func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 	}
 	n.formation, err = formation.New(formation.Config{
 		Self: cfg.Node, Address: cfg.Raft(cfg.Self()), ControlPlanes: planes, Reach: reach,
-		Dir: cfg.DataDir, Founded: cfg.DataDir + ".founded", Known: cfg.DataDir + ".known", Engine: n.engine, Service: n.service, Store: store, InCluster: machine.inCluster, Log: n.log, Say: machine.Say,
+		Dir: cfg.DataDir, Founded: cfg.DataDir + ".founded", Known: cfg.DataDir + ".known", Revoked: n.revoked.has, RevokedFile: cfg.DataDir + ".revoked",
+		Engine: n.engine, Service: n.service, Store: store, InCluster: machine.inCluster, Log: n.log, Say: machine.Say,
 	})
 	if err != nil {
 		return nil, err
@@ -109,6 +115,7 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 	})
 	requests.Go(func() { n.service.Watch(ctx) })
 	requests.Go(func() { n.watchRevocations(ctx) })
+	requests.Go(func() { n.removeRevoked(ctx) })
 	store.Go(func() {
 		defer cancel()
 		formed = n.formation.Run(storeCtx)
@@ -144,7 +151,8 @@ func (r *revocations) has(name string) bool {
 	return revoked
 }
 
-// set takes the list over. A file that cannot be written is an error, and tried again with the next list.
+// set takes the list over. A file that cannot be written is an error, and tried again with the next list: until then
+// nobody is taken off the list, because after a restart this member would refuse one that the others let vote.
 func (r *revocations) set(names []string) error {
 	slices.Sort(names)
 	r.mu.Lock()
@@ -152,10 +160,85 @@ func (r *revocations) set(names []string) error {
 	if r.written && slices.Equal(names, r.names) {
 		return nil
 	}
-	r.names, r.written = names, false
 	err := durable.WriteJSON(r.file, names)
-	r.written = err == nil
+	if err != nil {
+		names = slices.Concat(names, r.names)
+		slices.Sort(names)
+		names = slices.Compact(names)
+	}
+	r.names, r.written = names, err == nil
 	return err
+}
+
+// removals are the revoked nodes by what is known of their members. A member is refused after it was removed, because of
+// two it has to agree, or when it held that up.
+type removals struct {
+	mu      sync.Mutex
+	since   map[string]time.Time // when a node was seen first among the revoked ones
+	removed map[string]bool      // it is no member
+}
+
+// see takes over who is revoked now.
+func (r *removals) see(names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	since, removed := map[string]time.Time{}, map[string]bool{}
+	for _, name := range names {
+		since[name], removed[name] = r.since[name], r.removed[name]
+		if since[name].IsZero() {
+			since[name] = time.Now()
+		}
+	}
+	r.since, r.removed = since, removed
+}
+
+// due says whether a revoked node is to be refused.
+func (r *removals) due(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.removed[name] || time.Since(r.since[name]) >= removalPatience
+}
+
+// open are the nodes whose member has to be removed, but for those of this moment: whoever revokes a node does that
+// himself.
+func (r *removals) open() (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, since := range r.since {
+		if !r.removed[name] && time.Since(since) >= revocationsEvery {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (r *removals) end(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, revoked := r.since[name]; revoked {
+		r.removed[name] = true
+	}
+}
+
+// removeRevoked removes from the store's members whoever was revoked by a call that did not come that far.
+func (n *node) removeRevoked(ctx context.Context) {
+	for {
+		for _, name := range n.removals.open() {
+			if n.formation.CanRemove(name) != nil {
+				continue
+			}
+			if err := n.formation.Remove(ctx, name); err != nil {
+				n.log.Info("a revoked control plane was not removed from the store's members", "node", name, "why", err)
+				continue
+			}
+			n.removals.end(name)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(revocationsEvery):
+		}
+	}
 }
 
 // watchRevocations follows the list in the store. One that is being made again has none yet: until it is formed, what
@@ -168,6 +251,8 @@ func (n *node) watchRevocations(ctx context.Context) {
 			names, err = n.service.RevokedNodes(ctx)
 		}
 		if err == nil {
+			n.removals.see(names)
+			names = slices.DeleteFunc(names, func(name string) bool { return !n.revoked.has(name) && !n.removals.due(name) })
 			if err := n.revoked.set(names); err != nil {
 				n.log.Warn("the revoked nodes are not written down: after a restart they are let in for a moment", "error", err)
 			}

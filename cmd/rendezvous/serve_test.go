@@ -3,7 +3,10 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // The revoked nodes are known again after a restart, and none that was reopened.
@@ -49,6 +52,12 @@ func TestRevocationsOnABadDisk(t *testing.T) {
 	if err := (&revocations{}).load(file); err == nil {
 		t.Error("a folder was read")
 	}
+	// Another plane may let cp1 vote only when this one will know it after a restart.
+	for range 2 {
+		if err := r.set(nil); err == nil || !slices.Equal(r.names, []string{"cp1"}) {
+			t.Errorf("%v, and revoked are %v", err, r.names)
+		}
+	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
@@ -59,4 +68,33 @@ func TestRevocationsOnABadDisk(t *testing.T) {
 	if err := after.load(file); err != nil || !after.has("cp1") {
 		t.Errorf("%v, and cp1 is revoked: %v", err, after.has("cp1"))
 	}
+}
+
+// A revoked control plane is refused when it was removed from the members, or has held that up; and it is removed by
+// whoever revoked it, if he can.
+func TestRemovals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r removals
+		r.see([]string{"cp1", "cp2"})
+		if r.due("cp1") || len(r.open()) != 0 {
+			t.Errorf("at once cp1 is refused: %v, and %v removed", r.due("cp1"), r.open())
+		}
+		time.Sleep(revocationsEvery)
+		if open := r.open(); len(open) != 2 {
+			t.Errorf("then %v are removed", open)
+		}
+		r.end("cp1")
+		if !r.due("cp1") || r.due("cp2") || !slices.Equal(r.open(), []string{"cp2"}) {
+			t.Errorf("refused are cp1 %v and cp2 %v, and %v is removed", r.due("cp1"), r.due("cp2"), r.open())
+		}
+		time.Sleep(removalPatience)
+		if !r.due("cp2") {
+			t.Error("cp2 holds it up, and is not refused")
+		}
+		r.see([]string{"cp2"})
+		r.see([]string{"cp1", "cp2"})
+		if r.due("cp1") {
+			t.Error("cp1 was reopened and revoked again, and is refused before it is removed")
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -38,7 +39,7 @@ func (s *site) joined(planes ...*plane) {
 
 // wipe makes a new machine of one that has no power.
 func (p *plane) wipe() {
-	for _, name := range []string{"kubernetes", "data", "data.agent", "data.founded", "discovery.conf", "log"} {
+	for _, name := range []string{"kubernetes", "data", "data.agent", "data.founded", "data.revoked", "data.known", "discovery.conf", "log"} {
 		p.s.must(os.RemoveAll(p.file(name)))
 	}
 	p.done = make(chan struct{})
@@ -233,4 +234,31 @@ func TestDamagedStore(t *testing.T) {
 		return s.consistent(after)
 	})
 	s.must(p.said("the store of this control plane has lost everything"))
+}
+
+// TestRevokedOfTwo: gen asks the one first that is revoked, and the other one some time later. It is out of the store
+// then, and the other one has it alone.
+func TestRevokedOfTwo(t *testing.T) {
+	s := newSite(t, 2)
+	other, victim := s.planes[0], s.planes[1]
+	for _, p := range s.planes {
+		p.power()
+	}
+	s.allJoined()
+	s.eventually(patience, "all members", func() error { return s.members(2) })
+	if err := s.client(victim).RevokeNode(t.Context(), victim.name); rendezvous.CodeOf(err) != rendezvous.CodeUnavailable {
+		t.Errorf("the victim answers with %v", err)
+	}
+	time.Sleep(severalRounds)
+	s.eventually(patience, "revoked", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		return s.client(other).RevokeNode(ctx, victim.name)
+	})
+	victim.setDown(true)
+	s.eventually(patience, "the other one alone", func() error {
+		s.planes = []*plane{other}
+		defer func() { s.planes = []*plane{other, victim} }()
+		return errors.Join(s.members(1), s.client().RevokeNode(t.Context(), "w9"))
+	})
 }

@@ -58,6 +58,8 @@ func (m EtcdMember) at(addresses []netip.Addr) bool {
 
 // Members is the membership of the replicated store, as far as an operator's call changes it.
 type Members interface {
+	// CanRemove is an error when this control plane is not the one to remove a node.
+	CanRemove(node string) error
 	// Remove takes a node out of the store's members; a node that is not a member is not an error.
 	Remove(ctx context.Context, node string) error
 }

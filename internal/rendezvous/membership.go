@@ -36,6 +36,19 @@ type ControlPlanes []string
 // Majority is the smallest number that is more than half.
 func (c ControlPlanes) Majority() int { return len(c)/2 + 1 }
 
+// Enough is how many have to promise to keep a store, of those that are not revoked: a majority of all, or all of them
+// where they are fewer. A machine that does not know who is revoked counts the same majority: any two have one in common,
+// or the second one is of revoked ones only.
+func (c ControlPlanes) Enough(revoked func(name string) bool) int {
+	left := 0
+	for _, name := range c {
+		if !revoked(name) {
+			left++
+		}
+	}
+	return min(left, c.Majority())
+}
+
 // Decision is what a control plane without a store may do now.
 type Decision int
 
@@ -61,10 +74,16 @@ type Verdict struct {
 // only after a majority, itself counted, answered that they hold none. One that founded before (foundedBefore) has lost
 // its data: it founds again only when every control plane answered that it holds none, and when nothing can be
 // forgotten, because the cluster runs here or there never was another control plane.
-func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Membership) Verdict {
+//
+// One that is revoked is neither counted nor waited for, nor is its store joined. So that nothing that it has is
+// forgotten, the same holds then as for one that founded before.
+func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Membership, revoked func(name string) bool) Verdict {
 	heard := map[string]Membership{self.Node: self}
 	best := Membership{}
 	for _, a := range answers {
+		if revoked(a.Node) {
+			continue
+		}
 		heard[a.Node] = a
 		if a.Holds && (!best.Holds || a.Confirmed && !best.Confirmed) {
 			best = a
@@ -74,19 +93,24 @@ func (c ControlPlanes) Decide(self Membership, foundedBefore bool, answers []Mem
 		return Verdict{Decision: Join, From: best}
 	}
 	verdict := Verdict{Decision: Wait}
-	founder, running := "", false
-	for i, name := range c {
+	founder, running, empty := "", false, 0
+	for _, name := range c {
+		if revoked(name) {
+			foundedBefore = true
+			continue
+		}
 		a, ok := heard[name]
-		if !ok {
+		if ok {
+			empty++
+		} else {
 			verdict.Missing = append(verdict.Missing, name)
 		}
-		if i == 0 || a.InCluster && !running {
+		if founder == "" || a.InCluster && !running {
 			founder, running = name, a.InCluster
 		}
 	}
-	empty := len(c) - len(verdict.Missing)
-	again := empty == len(c) && (self.InCluster || len(c) == 1)
-	if founder == self.Node && empty >= c.Majority() && (!foundedBefore || again) {
+	again := len(verdict.Missing) == 0 && (self.InCluster || len(c) == 1)
+	if founder == self.Node && (again || !foundedBefore && empty >= c.Majority()) {
 		return Verdict{Decision: Found}
 	}
 	if len(verdict.Missing) == 0 {

@@ -198,9 +198,26 @@ func (s *Service) Committed(ctx context.Context) (*Commit, error) {
 	return lease.Committed, nil
 }
 
-// NoteMember writes down where a member of the store listens.
+// NoteMember writes down where a member of the store listens. A machine that was given another name has its address with
+// that one from then on: whoever revokes the old name must not remove it.
 func (s *Service) NoteMember(ctx context.Context, name, address string) error {
-	_, err := update(ctx, s.Store, memberPrefix+name, func(have *string, _ int64) (bool, error) {
+	noted, err := s.NotedMembers(ctx)
+	if err != nil {
+		return err
+	}
+	for other, at := range noted {
+		if other == name || at != address {
+			continue
+		}
+		if _, err := update(ctx, s.Store, memberPrefix+other, func(have *string, _ int64) (bool, error) {
+			write := *have == address
+			*have = ""
+			return write, nil
+		}); err != nil {
+			return err
+		}
+	}
+	_, err = update(ctx, s.Store, memberPrefix+name, func(have *string, _ int64) (bool, error) {
 		write := *have != address
 		*have = address
 		return write, nil
@@ -208,7 +225,7 @@ func (s *Service) NoteMember(ctx context.Context, name, address string) error {
 	return err
 }
 
-// MemberAddress is where a member of the store listens, empty when it never was one.
+// MemberAddress is where a member of the store listens, empty when there is none of that name.
 func (s *Service) MemberAddress(ctx context.Context, name string) (string, error) {
 	address, _, err := load[string](ctx, s.Store, memberPrefix+name)
 	return address, err
@@ -226,7 +243,9 @@ func (s *Service) NotedMembers(ctx context.Context) (map[string]string, error) {
 		if err := json.Unmarshal(r.Value, &address); err != nil {
 			return nil, Errorf(CodeInternal, "the record %s cannot be read: %w", r.Key, err)
 		}
-		noted[strings.TrimPrefix(r.Key, memberPrefix)] = address
+		if address != "" {
+			noted[strings.TrimPrefix(r.Key, memberPrefix)] = address
+		}
 	}
 	return noted, nil
 }

@@ -354,9 +354,13 @@ func (s *Service) removeControlPlane(ctx context.Context, name string) error {
 }
 
 // RevokeNode takes the credential of a node back. A node that has joined stays in the cluster: taking it
-// out is left to kubectl.
+// out is left to kubectl. Nothing is written where the member cannot be removed: the others would refuse the revoked one,
+// whose vote they may need to remove it.
 func (s *Service) RevokeNode(ctx context.Context, id Identity, name string) error {
 	if err := s.operator(ctx, id, name); err != nil {
+		return err
+	}
+	if err := s.Members.CanRemove(name); err != nil {
 		return err
 	}
 	node, err := update(ctx, s.Store, nodePrefix+name, func(n *Node, _ int64) (bool, error) {

@@ -130,6 +130,13 @@ func (s *scene) node(name string) rendezvous.Node {
 
 type removals struct{ s *scene }
 
+func (removals) CanRemove(name string) error {
+	if name == "cp9" {
+		return rendezvous.Errorf(rendezvous.CodeUnavailable, "cp9 does not remove itself")
+	}
+	return nil
+}
+
 func (r removals) Remove(_ context.Context, name string) error {
 	r.s.Remove(name)
 	return nil
@@ -306,6 +313,15 @@ func TestNothingIsDecidedBeforeTheStoreIsFounded(t *testing.T) {
 	wantCode(t, "enrolment", err, rendezvous.CodeWaiting)
 	wantCode(t, "progress", s.Progress(ctx, worker("w"), rendezvous.Report{Step: "x"}), rendezvous.CodeWaiting)
 	wantCode(t, "revoke", s.RevokeNode(ctx, operator, "w"), rendezvous.CodeWaiting)
+}
+
+// A control plane does not revoke itself, not even by half: the others would cut it off, and may need it to remove it.
+func TestRevokeItself(t *testing.T) {
+	s := committed(t)
+	wantCode(t, "itself", s.RevokeNode(t.Context(), operator, "cp9"), rendezvous.CodeUnavailable)
+	if revoked, err := s.Revoked(t.Context(), "cp9"); revoked || err != nil {
+		t.Errorf("it is revoked: %v, %v", revoked, err)
+	}
 }
 
 func TestFormIsDoneOnce(t *testing.T) {

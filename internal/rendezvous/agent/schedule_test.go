@@ -532,6 +532,7 @@ func (s slow) EtcdMembers(ctx context.Context) ([]rendezvous.EtcdMember, error) 
 
 type noMembers struct{}
 
+func (noMembers) CanRemove(string) error               { return nil }
 func (noMembers) Remove(context.Context, string) error { return nil }
 
 // worker does what the worker's script does, with power cuts between its steps.

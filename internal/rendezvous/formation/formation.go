@@ -78,7 +78,10 @@ type Config struct {
 	// Dir holds the state file. Founded and Known are files outside Dir that outlive it: that this machine founded a
 	// store, and the control planes that its document does not name.
 	Dir, Founded, Known string
-	Engine              Engine
+	// Revoked says that the credential of a control plane was taken back, as RevokedFile has it, of which people are told.
+	Revoked     func(name string) bool
+	RevokedFile string
+	Engine      Engine
 	// Service is told of the founding.
 	Service *rendezvous.Service
 	// Store is the store that Service uses; it begins to work when the engine does.
@@ -278,7 +281,7 @@ func (f *Formation) choose(ctx context.Context) error {
 		return err
 	}
 	answers := f.ask(ctx)
-	verdict := f.known().order.Decide(self, before, slices.Collect(maps.Values(answers)))
+	verdict := f.known().order.Decide(self, before, slices.Collect(maps.Values(answers)), f.revoked)
 	switch verdict.Decision {
 	case rendezvous.Found:
 		f.say("founding the store of the control planes")
@@ -355,7 +358,7 @@ func (f *Formation) join(ctx context.Context, s state) error {
 	planes := f.known()
 	for _, name := range planes.order {
 		a, ok := answers[name]
-		if !ok || !a.Holds || a.UID != s.UID {
+		if !ok || !a.Holds || a.UID != s.UID || f.revoked(name) {
 			continue
 		}
 		// Before this machine is a member: whoever is alone later has to know whom to wait for.
@@ -380,21 +383,26 @@ func (f *Formation) join(ctx context.Context, s state) error {
 
 // orphaned gives up a store that is not needed. An unconfirmed store is given up when (a) every other control plane
 // answered and none has it (never by its founder), (b) another store is confirmed, or (c) only the other store has a
-// member in the running cluster: this one would wait for such a member for ever (see rebuild).
+// member in the running cluster: this one would wait for such a member for ever (see rebuild). Who began to join a store
+// that nobody has any more says for whom it waits.
 func (f *Formation) orphaned(ctx context.Context, s state, answers map[string]rendezvous.Membership) error {
 	same, confirmed, theirs := false, false, false
 	_, ours := f.InCluster()
-	for _, a := range answers {
+	for name, a := range answers {
 		switch {
-		case !a.Holds:
+		case !a.Holds, f.revoked(name):
 		case a.UID == s.UID:
 			same, ours = true, ours || a.InCluster
 		default:
 			confirmed, theirs = confirmed || a.Confirmed, theirs || a.InCluster
 		}
 	}
-	alone := !s.Founder && !same && f.known().all(answers)
+	missing := f.missing(answers)
+	alone := !s.Founder && !same && len(missing) == 0
 	if s.Confirmed || !alone && !confirmed && (ours || !theirs) {
+		if s.Phase == joining && !same {
+			f.say("the store of the control planes waits for %s: nobody else has the one that this control plane began to join", strings.Join(missing, ", "))
+		}
 		return nil
 	}
 	f.say("the store that this control plane began with is gone; beginning anew")
@@ -437,7 +445,8 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 		return err
 	}
 	planes := f.known()
-	if !s.Founder && !s.Confirmed && !planes.all(answers) {
+	// Here a revoked one counts as well: it may be the only one in the running cluster.
+	if !s.Founder && !s.Confirmed && len(planes.missing(answers)) > 0 {
 		return nil
 	}
 	// Before anybody can write the founding record: whoever revokes this control plane from then on has to find its
@@ -447,12 +456,12 @@ func (f *Formation) complete(ctx context.Context, s state) error {
 	}
 	promised := 1
 	for name, a := range answers {
-		if a.Holds && a.UID == s.UID && (a.Confirmed || planes.confirm(ctx, name, s.UID)) {
+		if a.Holds && a.UID == s.UID && !f.revoked(name) && (a.Confirmed || planes.confirm(ctx, name, s.UID)) {
 			promised++
 		}
 	}
-	if majority := planes.order.Majority(); promised < majority {
-		f.say("the store of the control planes is founded and waits for more of them to join: %d of %d", promised, majority)
+	if enough := planes.order.Enough(f.revoked); promised < enough {
+		f.say("the store of the control planes is founded and waits for more of them to join: %d of %d", promised, enough)
 		return nil
 	}
 	if err := f.Confirm(ctx, s.UID); err != nil {
@@ -544,7 +553,7 @@ func (f *Formation) emptied(ctx context.Context, s state) (bool, error) {
 // recovers the survivor of two. A control plane that was taken off the list of control planes is on the list of members
 // if it is one still: that one is asked for afterwards.
 func (f *Formation) watch(ctx context.Context, s state) error {
-	learnt := f.learn(ctx)
+	learnt := f.learn(ctx, s)
 	brief, cancel := context.WithTimeout(ctx, membersTimeout)
 	defer cancel()
 	members, err := f.Engine.Members(brief)
@@ -589,7 +598,8 @@ func (f *Formation) clearMissed() {
 
 // recover goes on alone when this is one of two members and the other lost its disk: the other says so itself, over
 // mutual TLS, and every other control plane answered that it holds nothing either. Of two voters each has all that was
-// acknowledged.
+// acknowledged. One that is revoked is not asked: its vote is refused from then on, and without this one's it can decide
+// nothing.
 //
 // A founder that nobody has joined yet begins anew instead. It may have been killed after recording a second voter on
 // disk and before telling that member. Raft's C library gives no vote for a member that does not know that it has one.
@@ -601,7 +611,7 @@ func (f *Formation) recover(ctx context.Context, s state) error {
 	planes := f.known()
 	for _, name := range planes.order {
 		// One that is not confirmed gives way by itself: see orphaned.
-		if a := answers[name]; s.Confirmed && a.Confirmed && a.UID != s.UID {
+		if a := answers[name]; s.Confirmed && a.Confirmed && a.UID != s.UID && !f.revoked(name) {
 			f.say("there are two clusters: this control plane's has no majority any more, and %s holds another one; if that one is to stay, reinstall this machine", name)
 			return fmt.Errorf("the store has no leader, and %s holds another one", name)
 		}
@@ -614,11 +624,11 @@ func (f *Formation) recover(ctx context.Context, s state) error {
 	if s.Confirmed && !two {
 		return errors.New("the store has no leader")
 	}
-	if !planes.all(answers) {
-		return errors.New("the store has no leader, and not every control plane answers")
+	if missing := f.missing(answers); len(missing) > 0 {
+		return fmt.Errorf("the store has no leader, and no answer comes from %s", strings.Join(missing, ", "))
 	}
 	for name, a := range answers {
-		if a.Holds {
+		if a.Holds && !(s.Confirmed && f.revoked(name)) {
 			return fmt.Errorf("the store has no leader, and %s holds data", name)
 		}
 	}
@@ -626,7 +636,7 @@ func (f *Formation) recover(ctx context.Context, s state) error {
 		f.say("the founded store has no leader, and no other control plane has joined it; beginning anew")
 		return f.giveUp(ctx, false)
 	}
-	f.say("the other member of the store lost its disk; going on with what is here, which is all")
+	f.say("the other member of the store lost its disk, or is revoked; going on with what is here, which is all")
 	if err := f.stop(ctx); err != nil {
 		return err
 	}
@@ -649,7 +659,7 @@ func (f *Formation) Membership(context.Context) (rendezvous.Membership, error) {
 	s := f.current()
 	_, running := f.InCluster()
 	holds := s.ID != 0 && s.Phase != joining
-	m := rendezvous.Membership{Node: f.Self, Holds: holds, Confirmed: s.Confirmed, InCluster: running, Known: f.known().addressOf}
+	m := rendezvous.Membership{Node: f.Self, Holds: holds, Confirmed: s.Confirmed, InCluster: running, Known: f.unrevoked()}
 	if holds {
 		m.UID = s.UID
 	}
@@ -726,10 +736,18 @@ func (f *Formation) Confirm(_ context.Context, uid string) error {
 	})
 }
 
-// Remove is rendezvous.Members'.
-func (f *Formation) Remove(ctx context.Context, node string) error {
+// CanRemove is rendezvous.Members'.
+func (f *Formation) CanRemove(node string) error {
 	if node == f.Self {
 		return rendezvous.Errorf(rendezvous.CodeUnavailable, "%s does not remove itself: ask another control plane", node)
+	}
+	return nil
+}
+
+// Remove is rendezvous.Members'.
+func (f *Formation) Remove(ctx context.Context, node string) error {
+	if err := f.CanRemove(node); err != nil {
+		return err
 	}
 	address, err := f.Service.MemberAddress(ctx, node)
 	if err != nil || address == "" {

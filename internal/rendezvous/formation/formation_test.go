@@ -52,6 +52,7 @@ type host struct {
 	live    *formation.Formation
 	service *rendezvous.Service
 	names   int                           // how many hosts its document names, all when zero
+	revoked map[string]bool               // whom it refuses, which outlives the store's folder
 	faulty  func(engine) formation.Engine // an engine that fails, when a test sets it
 	cancel  context.CancelFunc
 	ended   chan struct{}
@@ -193,7 +194,7 @@ func (e engine) Recover(id uint64) error {
 		e.h.w.t.Errorf("%s recovers alone from %v: what others acknowledged may be lost", e.h.name, e.h.group.members)
 	}
 	for _, o := range e.h.w.hosts {
-		if o != e.h && o.group == e.h.group {
+		if o != e.h && o.group == e.h.group && o.group.members[o.id] == o.name {
 			e.h.w.t.Errorf("%s recovers alone while %s holds the store", e.h.name, o.name)
 		}
 	}
@@ -304,6 +305,7 @@ func (h *host) run(ctx context.Context) error {
 	cfg := formation.Config{
 		Self: h.name, Address: h.name, Reach: h.reach, Dir: filepath.Join(h.dir, "data"), Founded: filepath.Join(h.dir, "founded"), Known: filepath.Join(h.dir, "known"),
 		Engine: engine{h}, Service: service, Store: store, InCluster: h.inCluster, Log: slog.New(slog.DiscardHandler), Say: h.say,
+		Revoked: h.refuses, RevokedFile: filepath.Join(h.dir, "revoked"),
 	}
 	for i, o := range h.w.all() {
 		if h.names == 0 || i < h.names {
@@ -335,6 +337,12 @@ func (h *host) reach(p formation.ControlPlane) (formation.Peer, error) {
 		}
 	}
 	return peer{h, &host{w: h.w, name: p.Name}}, nil // it is no more
+}
+
+func (h *host) refuses(name string) bool {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	return h.revoked[name]
 }
 
 // serving is the service that runs now.
@@ -624,6 +632,16 @@ func (w *world) revoke(by int, name string) {
 	operator := rendezvous.Identity{Cluster: "c", Role: credential.Operator, Name: "operator"}
 	if err := w.hosts[by].serving().RevokeNode(context.Background(), operator, name); err != nil {
 		w.t.Error(err)
+	}
+	w.refuse(name)
+}
+
+// refuse lets all hosts know who is revoked.
+func (w *world) refuse(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		h.revoked = map[string]bool{name: true}
 	}
 }
 
@@ -1252,4 +1270,155 @@ func (w *world) stores() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.groups)
+}
+
+// inStore says whether the first hosts, and nobody else, are members of one store that decides.
+func (w *world) inStore(first int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts[:first] {
+		g, err := h.quorum()
+		if err != nil {
+			return fmt.Errorf("%s: %w", h.name, err)
+		}
+		if r, err := g.store.Get(context.Background(), "cluster"); err != nil || r.Version == 0 || len(g.members) != first || g != w.hosts[0].group {
+			return fmt.Errorf("%s: %v, %v", h.name, g.members, err)
+		}
+	}
+	return nil
+}
+
+// A control plane that the documents name is broken for good, and revoked, as docs/operate.md says. Then the others lose
+// their stores' folders: nobody waits for the revoked one.
+func TestRevokedOfTheDocument(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		size int
+		lose []int
+		on   bool // the revoked one, with what it has
+	}{
+		{"one of the two others", 3, []int{1}, false}, {"both others", 3, []int{0, 1}, false}, {"the only other one", 2, []int{0}, false},
+		{"one of the two others, and it is on", 3, []int{1}, true}, {"both others, and it is on", 3, []int{0, 1}, true}, {"the only other one, and it is on", 2, []int{0}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, c.size, 2)
+				left := c.size - 1
+				for i := range left {
+					w.cluster(i)
+				}
+				for _, h := range w.hosts {
+					h.boot()
+				}
+				w.mustSettle(2)
+				w.revoke(0, w.hosts[left].name)
+				time.Sleep(5 * time.Second)
+				if !c.on {
+					w.hosts[left].stop()
+				}
+				for _, i := range c.lose {
+					w.hosts[i].stop()
+				}
+				for _, i := range c.lose {
+					w.hosts[i].wipe(false)
+					w.hosts[i].boot()
+				}
+				var err error
+				for range 600 {
+					if err = w.inStore(left); err == nil {
+						break
+					}
+					time.Sleep(time.Second)
+				}
+				if err != nil {
+					t.Errorf("%v; said:\n%s", err, w.allSaid())
+				}
+				w.check()
+				for _, h := range w.hosts {
+					h.stop()
+				}
+			})
+		})
+	}
+}
+
+// unremoving is an engine by which nobody is removed.
+type unremoving struct{ engine }
+
+func (unremoving) Remove(context.Context, string) error { return errNoQuorum }
+
+// Of two, one is revoked, and gone before it was removed. The other goes on with what it has, which is all, also when its
+// document does not name the revoked one.
+func TestRevokedBeforeItWasRemoved(t *testing.T) {
+	for _, first := range []int{1, 2} {
+		t.Run(fmt.Sprint(first, " in the document"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := grown(t, first, 2, func(h *host) { h.faulty = func(e engine) formation.Engine { return unremoving{e} } })
+				store := w.hosts[0].holds()
+				operator := rendezvous.Identity{Cluster: "c", Role: credential.Operator, Name: "operator"}
+				if err := w.hosts[0].serving().RevokeNode(t.Context(), operator, "cp1"); err == nil {
+					t.Error("it was removed")
+				}
+				time.Sleep(5 * time.Second)
+				w.refuse("cp1")
+				w.remove(1)
+				w.mustSettle(2)
+				if w.hosts[0].holds() != store {
+					t.Error("the store was given up")
+				}
+				w.hosts[0].stop()
+			})
+		})
+	}
+}
+
+// A machine that was revoked under one name and came back under another is not removed when the first name is revoked
+// once more, or at every start of the service.
+func TestRevokedNameOfAMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2, 2)
+		for _, h := range w.hosts {
+			h.boot()
+		}
+		w.mustSettle(2)
+		for _, name := range []string{"before", "cp1"} {
+			if err := w.hosts[0].serving().NoteMember(t.Context(), name, "cp1"); err != nil {
+				t.Error(err)
+			}
+		}
+		w.revoke(0, "before")
+		members, err := engine{w.hosts[0]}.Members(t.Context())
+		if err != nil || len(members) != 2 {
+			t.Errorf("members %v, %v", members, err)
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
+}
+
+// The founder loses its disk before it has admitted the second one, which began to join that store, and the third one
+// never came: only that one can say that it has not the store, and is named.
+func TestJoinerOfALostStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 2)
+		open := &atomic.Bool{}
+		w.hosts[0].faulty = func(e engine) formation.Engine { return closed{e, open} }
+		w.hosts[1].boot()
+		w.hosts[0].boot()
+		time.Sleep(5 * time.Second)
+		w.hosts[0].stop()
+		w.hosts[0].wipe(true)
+		open.Store(true)
+		w.hosts[0].boot()
+		time.Sleep(time.Minute)
+		if said := w.allSaid(); !strings.Contains(said, "cp1: the store of the control planes waits for cp2: ") {
+			t.Errorf("it was not said:\n%s", said)
+		}
+		w.hosts[2].boot()
+		w.mustSettle(2)
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
 }

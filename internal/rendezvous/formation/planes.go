@@ -47,14 +47,22 @@ func newPlanes(cfg Config, later map[string]string, before *planes) (*planes, er
 	return p, nil
 }
 
-// all says whether every other control plane is among those that answered.
-func (p *planes) all(answers map[string]rendezvous.Membership) bool {
-	for name := range p.peers {
-		if _, ok := answers[name]; !ok {
-			return false
+// missing are the other control planes that did not answer.
+func (p *planes) missing(answers map[string]rendezvous.Membership) []string {
+	return slices.DeleteFunc(slices.Clone(p.order), func(name string) bool {
+		_, answered := answers[name]
+		return answered || p.peers[name] == nil
+	})
+}
+
+// at is the name of the control plane whose store listens at an address.
+func (p *planes) at(address string) string {
+	for _, name := range p.order {
+		if p.addressOf[name] == address {
+			return name
 		}
 	}
-	return true
+	return address
 }
 
 // addresses are where the stores of the others listen.
@@ -72,6 +80,25 @@ func (p *planes) addresses() []string {
 func (p *planes) confirm(ctx context.Context, name, uid string) bool {
 	peer := p.peers[name]
 	return peer != nil && peer.Confirm(ctx, uid) == nil
+}
+
+// revoked says that a control plane is neither waited for nor counted, because its credential was taken back. Nobody is
+// for one that is revoked itself: of two that are, both would go on alone.
+func (f *Formation) revoked(name string) bool {
+	return name != f.Self && f.Revoked != nil && f.Revoked(name) && !f.Revoked(f.Self)
+}
+
+// missing are the control planes that have to answer and did not.
+func (f *Formation) missing(answers map[string]rendezvous.Membership) []string {
+	return slices.DeleteFunc(f.known().missing(answers), f.revoked)
+}
+
+// unrevoked are the addresses of the control planes that this one knows and does not refuse. A third member is added
+// only when the second one has it among them: see otherKnows.
+func (f *Formation) unrevoked() map[string]string {
+	addresses := maps.Clone(f.known().addressOf)
+	maps.DeleteFunc(addresses, func(name, _ string) bool { return f.revoked(name) })
+	return addresses
 }
 
 func (f *Formation) known() *planes {
@@ -103,8 +130,8 @@ func (f *Formation) alsoKnow(planes map[string]string) error {
 
 // learn takes from the store which control planes there are beside those of the document. Who is not among the members,
 // because it is being reinstalled or because the store was made again without it, is known for as long as the operator
-// does not revoke it: then nobody has to wait for it any more.
-func (f *Formation) learn(ctx context.Context) error {
+// does not revoke it: then nobody has to wait for it any more, once it is no member.
+func (f *Formation) learn(ctx context.Context, s state) error {
 	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
 	defer cancel()
 	noted, err := f.Service.NotedMembers(ctx)
@@ -118,16 +145,17 @@ func (f *Formation) learn(ctx context.Context) error {
 			candidates[name] = address
 		}
 	}
-	revoked := map[string]bool{}
-	for name := range candidates {
-		if revoked[name], err = f.Service.Revoked(ctx, name); err != nil {
+	gone := map[string]bool{}
+	for name, address := range candidates {
+		if gone[name], err = f.Service.Revoked(ctx, name); err != nil {
 			return err
 		}
+		gone[name] = gone[name] && !slices.ContainsFunc(s.Members, func(m Member) bool { return m.Address == address })
 	}
 	return f.setKnown(func(later map[string]string) {
 		for name, address := range candidates {
 			later[name] = address
-			if revoked[name] {
+			if gone[name] {
 				delete(later, name)
 			}
 		}
@@ -135,8 +163,8 @@ func (f *Formation) learn(ctx context.Context) error {
 }
 
 // otherKnows holds a third member back until the second one, too, knows of it. The two of them are there, or nothing
-// could be changed. One that did not know, were it alone later with the other's disk lost, would take itself for the
-// last one of two. With more members than two nobody goes on alone.
+// could be changed. One that did not know, or took it for revoked, were it alone later with the other's disk lost, would
+// take itself for the last one of two. With more members than two nobody goes on alone.
 func (f *Formation) otherKnows(ctx context.Context, s state, a rendezvous.Admission) error {
 	members, err := f.Engine.Members(ctx)
 	if err != nil {

@@ -93,6 +93,7 @@ func (*formation) Confirm(_ context.Context, uid string) error {
 
 type noMembers struct{}
 
+func (noMembers) CanRemove(string) error               { return nil }
 func (noMembers) Remove(context.Context, string) error { return nil }
 
 func authority(t *testing.T, cluster string) *secrets.Authority {
