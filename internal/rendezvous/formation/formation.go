@@ -574,10 +574,24 @@ func (f *Formation) watch(ctx context.Context, s state) error {
 	if slices.Equal(members, s.Members) {
 		return learnt
 	}
-	return errors.Join(learnt, f.change(func(s *state) error {
+	return errors.Join(learnt, f.noteMembers(brief))
+}
+
+// noteMembers writes the members down. It reads them again when nothing changes them: one that Admit wrote down first
+// stays there until it is one, or is none.
+func (f *Formation) noteMembers(ctx context.Context) error {
+	if !f.admitting.TryLock() {
+		return nil // a second later
+	}
+	defer f.admitting.Unlock()
+	members, err := f.Engine.Members(ctx)
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	return f.change(func(s *state) error {
 		s.Members = members
 		return nil
-	}))
+	})
 }
 
 // missedLong notes that this member is missed, and says whether that has been so for long.

@@ -1397,6 +1397,39 @@ func TestRevokedNameOfAMachine(t *testing.T) {
 	})
 }
 
+// Who is being admitted is on the list of members all the time, whatever the leader says meanwhile.
+func TestAdmittedIsWrittenDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 2)
+		looked := false
+		w.hosts[0].faulty = func(e engine) formation.Engine {
+			return adding{e, func(_ context.Context, address string) error {
+				if address != "cp2" {
+					return nil
+				}
+				looked = true
+				time.Sleep(5 * time.Second)
+				state, err := os.ReadFile(filepath.Join(e.h.dir, "data/membership.json"))
+				if err != nil || !strings.Contains(string(state), `"address":"cp2"`) {
+					t.Errorf("while cp2 is added, cp0 knows of %s, %v", state, err)
+				}
+				return nil
+			}}
+		}
+		w.hosts[0].boot()
+		w.hosts[1].boot()
+		time.Sleep(time.Minute)
+		w.hosts[2].boot()
+		w.mustSettle(2)
+		if !looked {
+			t.Error("cp2 was not added by cp0")
+		}
+		for _, h := range w.hosts {
+			h.stop()
+		}
+	})
+}
+
 // The founder loses its disk before it has admitted the second one, which began to join that store, and the third one
 // never came: only that one can say that it has not the store, and is named.
 func TestJoinerOfALostStore(t *testing.T) {
