@@ -241,11 +241,11 @@ func (n *node) removeRevoked(ctx context.Context) {
 	}
 }
 
-// watchRevocations follows the list in the store. One that is being made again has none yet: until it is formed, what
-// was known before counts.
+// watchRevocations follows the list in the store. One that is being made again, or has lost data, has no list: what was
+// known before counts.
 func (n *node) watchRevocations(ctx context.Context) {
 	for {
-		_, err := n.service.Formed(ctx)
+		err := n.service.Whole(ctx)
 		var names []string
 		if err == nil {
 			names, err = n.service.RevokedNodes(ctx)

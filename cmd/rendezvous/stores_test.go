@@ -214,15 +214,40 @@ func TestDamagedStore(t *testing.T) {
 	s.allJoined()
 	first := p.storeUID()
 	p.setDown(true)
+	p.damage("")
+	p.setDown(false)
+	s.madeAgain(first)
+	s.must(p.said("the store of this control plane has lost data"))
+}
+
+// damage overwrites the log of the store's member on a machine without power: all but its beginning, or from a text on.
+func (p *plane) damage(from string) {
+	s := p.s
+	s.t.Helper()
 	segments, err := filepath.Glob(p.file("data/store/open-*"))
 	s.must(err)
+	damaged := false
 	for _, name := range segments {
-		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		data, err := os.ReadFile(name)
 		s.must(err)
-		_, err = f.WriteAt([]byte("damaged damaged damaged"), 100)
-		s.must(err, f.Close())
+		at := 100
+		if from != "" {
+			at = bytes.Index(data, []byte(from))
+		}
+		if at >= 0 {
+			damaged = true
+			copy(data[at:], "damaged damaged damaged")
+			s.must(os.WriteFile(name, data, 0o600))
+		}
 	}
-	p.setDown(false)
+	if !damaged {
+		s.t.Fatalf("%q is in none of %v", from, segments)
+	}
+}
+
+// madeAgain waits for another store than the first one, with the cluster that runs.
+func (s *site) madeAgain(first string) {
+	s.t.Helper()
 	s.eventually(patience, "another store with the same cluster", func() error {
 		after, err := s.status()
 		if err != nil {
@@ -233,7 +258,60 @@ func TestDamagedStore(t *testing.T) {
 		}
 		return s.consistent(after)
 	})
-	s.must(p.said("the store of this control plane has lost everything"))
+}
+
+// TestDamagedMiddle: the log of the only control plane ends before the commit of its init. The store is made again from
+// the cluster, and a control plane that is added joins that one.
+func TestDamagedMiddle(t *testing.T) {
+	s := newSite(t, 2)
+	p, later := s.planes[0], s.planes[1]
+	s.planes = s.planes[:1]
+	p.configure(s.planes)
+	p.power()
+	s.allJoined()
+	first := p.storeUID()
+	p.setDown(true)
+	p.damage(`"committed":`)
+	p.setDown(false)
+	s.madeAgain(first)
+	s.must(p.said("the store of this control plane has lost data"))
+	s.planes = append(s.planes, later)
+	later.power()
+	s.allJoined()
+}
+
+// TestDamagedFounder: the other control plane made the cluster when the founder of the store comes back with a damaged
+// disk, takes itself for the only member, and asks for init. It joins the cluster, and becomes a member of the store that
+// the other one has.
+func TestDamagedFounder(t *testing.T) {
+	s := newSite(t, 2)
+	founder, other := s.planes[0], s.planes[1]
+	for _, p := range s.planes {
+		s.group.Go(p.service)
+	}
+	s.eventually(patience, "all members", func() error { return s.members(2) })
+	s.group.Go(other.bootstrap)
+	s.joined(other)
+	s.must(s.client().RevokeNode(t.Context(), "w9"))
+	first := founder.storeUID()
+	founder.setDown(true)
+	founder.damage("")
+	s.group.Go(founder.bootstrap)
+	founder.setDown(false)
+	s.allJoined()
+	s.mu.Lock()
+	made := len(s.clusters)
+	s.mu.Unlock()
+	report, err := s.status()
+	if err != nil || made != 1 || report.Store.UID != first || founder.storeUID() != first {
+		t.Errorf("%d clusters were made, the store was %s and is %s (%v)", made, first, report.Store.UID, err)
+	}
+	for _, n := range report.Nodes {
+		if n.Name == "w9" && n.Revoked {
+			return
+		}
+	}
+	t.Errorf("what was revoked is not: %+v", report.Nodes)
 }
 
 // TestRevokedOfTwo: gen asks the one first that is revoked, and the other one some time later. It is out of the store

@@ -33,10 +33,10 @@ type Service struct {
 	// TokenTTL is the life of minted tokens, MaxTokenTTL at most (and by default).
 	TokenTTL time.Duration
 
-	mu      sync.Mutex
-	seen    map[string]sighting
-	formed  bool
-	trouble string
+	mu        sync.Mutex
+	seen      map[string]sighting
+	committed bool // see KnowCommitted
+	trouble   string
 }
 
 // sighting is when this process first saw a record in the version it still has.
@@ -115,9 +115,14 @@ func (s *Service) Formed(ctx context.Context) (StoreRecord, error) {
 	return record, err
 }
 
-// Form writes the founding record, once: a second call with the same uid changes nothing.
+// Form writes the founding record, once: a second call with the same uid changes nothing. The record of the init lease is
+// there before it, so that a store without one is known for one that has lost everything.
 func (s *Service) Form(ctx context.Context, uid, founder string) error {
-	_, err := update(ctx, s.Store, keyCluster, func(r *StoreRecord, _ int64) (bool, error) {
+	_, err := update(ctx, s.Store, keyInit, func(_ *Lease, version int64) (bool, error) { return version == 0, nil })
+	if err != nil {
+		return err
+	}
+	_, err = update(ctx, s.Store, keyCluster, func(r *StoreRecord, _ int64) (bool, error) {
 		if r.UID != "" && r.UID != uid {
 			return false, Errorf(CodeForbidden, "the store is founded as another one")
 		}
@@ -158,21 +163,41 @@ func (s *Service) Rebuild(ctx context.Context, commit Commit) error {
 // ready is the gate before every decision.
 func (s *Service) ready(ctx context.Context) error {
 	s.mu.Lock()
-	formed, trouble := s.formed, s.trouble
+	trouble := s.trouble
 	s.mu.Unlock()
 	if trouble != "" {
 		return Errorf(CodeUnavailable, "%s", trouble).retryAfter(retryStore)
 	}
-	if formed {
-		return nil
-	}
-	if _, err := s.Formed(ctx); err != nil {
+	return s.Whole(ctx)
+}
+
+// Whole returns a CodeWaiting error for a store that is not formed, and for one that has lost the committed init that
+// this machine knows of. It reads each time: a member whose disk was damaged starts with what it can read of it, without
+// a word, and may take itself for the only one and lead.
+func (s *Service) Whole(ctx context.Context) error {
+	if _, err := s.Formed(ctx); err != nil || !s.knowsCommitted() {
 		return err
 	}
+	_, err := s.Committed(ctx)
+	if CodeOf(err) == CodeWaiting {
+		return errLost()
+	}
+	return err
+}
+
+func errLost() error { return waiting(retryStore, "the store has lost what was decided in it") }
+
+// KnowCommitted says that an init is committed, as this machine knows for good.
+func (s *Service) KnowCommitted() {
 	s.mu.Lock()
-	s.formed = true
-	s.mu.Unlock()
-	return nil
+	defer s.mu.Unlock()
+	s.committed = true
+}
+
+func (s *Service) knowsCommitted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.committed
 }
 
 // Trouble says what is wrong with the store here: nothing is decided in it any more, and the status says so. An empty
@@ -195,6 +220,7 @@ func (s *Service) Committed(ctx context.Context) (*Commit, error) {
 		}
 		return nil, waiting(retryKubeadm, "kubeadm init is running on %s", lease.Holder)
 	}
+	s.KnowCommitted()
 	return lease.Committed, nil
 }
 

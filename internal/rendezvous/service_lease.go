@@ -10,13 +10,17 @@ import (
 )
 
 // AcquireInit asks for the right to run kubeadm init. The error has CodeCommitted when an init is done, which is to be
-// joined, and CodeHeld while another control plane has the right.
+// joined, and CodeHeld while another control plane has the right. That the store has lost nothing is judged by the very
+// record that is written: the connection that ready read by may have led to another member.
 func (s *Service) AcquireInit(ctx context.Context, id Identity, ask Ask) (Lease, error) {
 	ask.Node = id.Name
 	if err := s.controlPlane(ctx, id, ask.check()); err != nil {
 		return Lease{}, err
 	}
 	lease, err := update(ctx, s.Store, keyInit, func(l *Lease, version int64) (bool, error) {
+		if version == 0 || l.Committed == nil && s.knowsCommitted() {
+			return false, errLost()
+		}
 		return true, l.Acquire(ask, s.silent(keyInit, version), s.now())
 	})
 	s.decided("init lease", id, err, slog.Int64("epoch", lease.Epoch))
@@ -47,6 +51,7 @@ func (s *Service) CommitInit(ctx context.Context, id Identity, held Held) (Lease
 	if err != nil {
 		return lease, err
 	}
+	s.KnowCommitted()
 	// The node that made the cluster has joined it. If this write fails its next report makes it.
 	_, err = update(ctx, s.Store, nodePrefix+id.Name, func(n *Node, _ int64) (bool, error) {
 		n.Name, n.Role, n.Serial = id.Name, id.Role, id.Serial

@@ -315,6 +315,49 @@ func TestNothingIsDecidedBeforeTheStoreIsFounded(t *testing.T) {
 	wantCode(t, "revoke", s.RevokeNode(ctx, operator, "w"), rendezvous.CodeWaiting)
 }
 
+// elsewhere is a store whose founding record is read by a connection that leads to another member.
+type elsewhere struct {
+	rendezvous.Store
+	whole rendezvous.Store
+}
+
+func (e elsewhere) Get(ctx context.Context, key string) (rendezvous.Record, error) {
+	if key == "cluster" {
+		return e.whole.Get(ctx, key)
+	}
+	return e.Store.Get(ctx, key)
+}
+
+// A member with a damaged disk leads a store that has lost everything, or its end, and this service, which had a whole
+// one, follows it: nothing is decided there, and no second init is granted.
+func TestStoreThatLostData(t *testing.T) {
+	s := committed(t)
+	ctx, whole := t.Context(), s.Store
+	cut := rendezvous.NewMemoryStore()
+	before := &rendezvous.Service{Name: "c", Store: cut, Log: s.Log}
+	if err := before.Form(ctx, "uid", "cp0"); err != nil {
+		t.Fatal(err)
+	}
+	for name, store := range map[string]rendezvous.Store{
+		"all": rendezvous.NewMemoryStore(), "all but the founding record": cut,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Store = store
+			_, err := s.AcquireInit(ctx, plane("cp1"), ask(machine2, run2, 1))
+			wantCode(t, "a second init", err, rendezvous.CodeWaiting)
+			wantCode(t, "revoke", s.RevokeNode(ctx, operator, "w"), rendezvous.CodeWaiting)
+		})
+	}
+	s.Store = whole
+	if err := s.RevokeNode(ctx, operator, "w"); err != nil {
+		t.Error(err)
+	}
+	s = newScene(t) // which knows of no init yet
+	s.Store = elsewhere{rendezvous.NewMemoryStore(), s.Store}
+	_, err := s.AcquireInit(ctx, plane("cp1"), ask(machine2, run2, 1))
+	wantCode(t, "an init, where the founding record is read elsewhere", err, rendezvous.CodeWaiting)
+}
+
 // A control plane does not revoke itself, not even by half: the others would cut it off, and may need it to remove it.
 func TestRevokeItself(t *testing.T) {
 	s := committed(t)

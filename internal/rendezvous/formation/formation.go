@@ -116,7 +116,7 @@ type Formation struct {
 	Config
 	admitting sync.Mutex // one change of the membership at a time
 	running   bool       // the member was started; used by Run's goroutine only
-	empty     time.Time  // since when the store has lost all; zero: it has not; used by Run's goroutine only
+	empty     time.Time  // since when the store has lost data; zero: it has not; used by Run's goroutine only
 
 	mu     sync.Mutex // guards what follows
 	planes *planes
@@ -142,6 +142,7 @@ type state struct {
 	Founder   bool     `json:"founder,omitempty"`
 	Confirmed bool     `json:"confirmed,omitempty"`
 	Formed    bool     `json:"formed,omitempty"` // the founding record is written
+	Init      bool     `json:"init,omitempty"`   // an init is committed in it
 	Members   []Member `json:"members,omitempty"`
 }
 
@@ -173,6 +174,7 @@ func New(cfg Config) (*Formation, error) {
 			return nil, fmt.Errorf("a store without its state file: %w", err)
 		}
 	}
+	f.knowInit(f.state)
 	return f, nil
 }
 
@@ -340,7 +342,8 @@ func (f *Formation) tend(ctx context.Context) error {
 	}
 	var err error
 	if s.Formed {
-		if empty, err := f.emptied(ctx, s); empty {
+		var empty bool
+		if empty, err = f.emptied(ctx, s); empty {
 			return err // nothing that it says about its members is to be believed
 		}
 	} else {
@@ -513,40 +516,93 @@ func (f *Formation) formed(ctx context.Context, s state) error {
 	})
 }
 
-// emptied says whether the store has lost the record with which it was formed, and all decisions with it: its member
-// starts with what it can read of a damaged disk, without a word. The only member gives such a store up, like a lost
-// one, if the cluster runs here, from which it is made again. Else people have to choose, because nobody knows what had
-// been decided.
+// emptied says whether the store has lost the record with which it was formed, or the committed init, and with them
+// decisions: its member starts with what it can read of a damaged disk, without a word. The only member gives such a
+// store up, like a lost one, if another control plane has the store as it was, or if the cluster runs here, from which it
+// is made again. Else people have to choose, because nobody knows what had been decided.
 func (f *Formation) emptied(ctx context.Context, s state) (bool, error) {
 	brief, cancel := context.WithTimeout(ctx, membersTimeout)
 	defer cancel()
-	if _, err := f.Service.Formed(brief); rendezvous.CodeOf(err) != rendezvous.CodeWaiting {
+	f.knowInit(s)
+	if err := f.Service.Whole(brief); rendezvous.CodeOf(err) != rendezvous.CodeWaiting {
 		f.empty = time.Time{}
-		if err == nil {
-			f.Service.Trouble("")
+		if err != nil {
+			return false, nil
 		}
-		return false, nil
+		f.Service.Trouble("")
+		return false, f.noteInit(brief, s)
 	}
 	f.clearMissed()
 	if f.empty.IsZero() {
 		f.empty = time.Now()
 	}
-	err := errors.New("the store was formed, and has lost everything")
+	err := errors.New("the store was formed, and has lost data")
 	f.Service.Trouble(err.Error())
 	if time.Since(f.empty) < missedFor {
 		return true, err
 	}
 	members, unknown := f.Engine.Members(brief)
-	alone := unknown == nil && len(members) == 1 && members[0].ID == s.ID
-	if _, running := f.InCluster(); alone && running {
-		f.say("the store of this control plane has lost everything, as with a damaged disk; it is set aside, to be made again from the running cluster")
+	if unknown != nil {
+		return true, err
+	}
+	if len(members) != 1 {
+		f.trouble("the store of the control planes has lost data, as with a damaged disk; to make another one, "+
+			"stop muster-rendezvous on all control planes, remove %s on each, and where no cluster runs yet also %s and %s, and start it again", f.Dir, f.Founded, f.RevokedFile)
+		return true, err
+	}
+	if only := members[0]; only.ID != s.ID {
+		name := f.known().at(only.Address)
+		f.trouble("the store of the control planes has lost data on %s, as with a damaged disk, and nothing is decided before %s has given it up, which it does by itself; "+
+			"if it does not, stop muster-rendezvous on %s, remove %s there, and start it again", name, name, name, f.Dir)
+		return true, err
+	}
+	answers := f.ask(ctx)
+	for name, a := range answers {
+		if a.Confirmed && a.UID == s.UID && !f.revoked(name) {
+			f.say("the store of this control plane has lost data, as with a damaged disk; it is set aside, and what %s has is joined", name)
+			return true, f.giveUp(ctx, true)
+		}
+	}
+	if _, running := f.InCluster(); running {
+		f.say("the store of this control plane has lost data, as with a damaged disk; it is set aside, to be made again from the running cluster")
 		return true, f.giveUp(ctx, true)
 	}
-	text := fmt.Sprintf("the store of the control planes has lost everything, as with a damaged disk; "+
-		"to make another one, stop muster-rendezvous on all control planes, remove %s on each, and where no cluster runs yet also %s, and start it again", f.Dir, f.Founded)
+	waits := ""
+	if missing := f.missing(answers); len(missing) > 0 {
+		waits = fmt.Sprintf(", and waits for %s, who may have it as it was", strings.Join(missing, ", "))
+	}
+	f.trouble("the store of this control plane has lost data, as with a damaged disk%s; where nobody has it any more, stop muster-rendezvous here, "+
+		"remove %s, and where no cluster runs yet also %s and %s, and start it again", waits, f.Dir, f.Founded, f.RevokedFile)
+	return true, err
+}
+
+// trouble tells people on the console and in the status.
+func (f *Formation) trouble(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
 	f.say("%s", text)
 	f.Service.Trouble(text)
-	return true, err
+}
+
+// knowInit tells the Service that a store without a committed init has lost it: this member has seen it there, or is the
+// only one, and in the cluster.
+func (f *Formation) knowInit(s state) {
+	if _, running := f.InCluster(); s.Init || running && s.Formed && len(s.Members) == 1 {
+		f.Service.KnowCommitted()
+	}
+}
+
+func (f *Formation) noteInit(ctx context.Context, s state) error {
+	if s.Init {
+		return nil
+	}
+	_, err := f.Service.Committed(ctx)
+	if err == nil {
+		return f.change(func(s *state) error { s.Init = true; return nil })
+	}
+	if rendezvous.CodeOf(err) == rendezvous.CodeWaiting {
+		return nil
+	}
+	return err
 }
 
 // watch keeps the list of members and of control planes, notices when this one is no longer among the members, and
@@ -691,6 +747,11 @@ func (f *Formation) Admit(ctx context.Context, a rendezvous.Admission) error {
 	}
 	f.admitting.Lock()
 	defer f.admitting.Unlock()
+	if s.Formed {
+		if err := f.Service.Whole(ctx); err != nil {
+			return err // the store has lost data, and whoever joined it would keep it from being given up
+		}
+	}
 	if err := f.refuseRevoked(ctx, a.Node); err != nil {
 		return err
 	}

@@ -452,7 +452,7 @@ func (w *world) check() (formedGroups int) {
 	for _, g := range w.groups {
 		if r, err := g.store.Get(context.Background(), "cluster"); err == nil && r.Version > 0 {
 			formedGroups++
-			if r, err := g.store.Get(context.Background(), "lease/init"); w.k != nil && (err != nil || r.Version == 0) {
+			if r, err := g.store.Get(context.Background(), "lease/init"); w.k != nil && (err != nil || !strings.Contains(string(r.Value), `"committed"`)) {
 				w.t.Errorf("a store decides, a cluster runs, and the store has no init: another one would be granted (%v)", err)
 			}
 		}
@@ -1191,16 +1191,75 @@ func (h *host) empty() {
 	h.group.store = rendezvous.NewMemoryStore()
 }
 
-// A store that has lost everything is made again by its only member, from the cluster that runs. Else it is kept, nothing
-// is decided in it, and people are told.
+// uncommit loses the end of what the store of a host has: from the commit of the init on.
+func (h *host) uncommit() {
+	store := h.holds().store
+	record, err := store.Get(context.Background(), "lease/init")
+	if err == nil {
+		_, err = store.Put(context.Background(), "lease/init", []byte(`{"epoch":1,"holder":"cp0"}`), record.Version)
+	}
+	if err != nil {
+		h.w.t.Error(err)
+	}
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.w.groups = nil // check would take it for one that decides
+}
+
+// damage leaves of the store of a host that it once was its only member.
+func (h *host) damage() {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.group = &group{store: rendezvous.NewMemoryStore(), members: map[uint64]string{h.id: h.name}}
+	h.w.groups = append(h.w.groups, h.group)
+}
+
+// A founder with a damaged disk takes itself for the only member. The others have everything, so it gives its store up
+// and is a member of theirs again, whether a cluster runs or not.
+func TestDamagedFounder(t *testing.T) {
+	for _, size := range []int{2, 3} {
+		for _, runs := range []bool{false, true} {
+			t.Run(fmt.Sprint(size, " control planes, in the cluster: ", runs), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, size, 2)
+					if runs {
+						w.cluster(0)
+					}
+					for _, h := range w.hosts {
+						h.boot()
+					}
+					w.mustSettle(2)
+					first := w.hosts[0].holds()
+					w.hosts[0].stop()
+					w.hosts[0].damage()
+					w.hosts[0].boot()
+					time.Sleep(time.Minute)
+					w.mustSettle(2)
+					if w.hosts[0].holds() != first || w.check() != 1 {
+						t.Errorf("another store decides; said:\n%s", w.allSaid())
+					}
+					for _, h := range w.hosts {
+						h.stop()
+					}
+				})
+			})
+		}
+	}
+}
+
+// A store that has lost data is made again by its only member, from the cluster that runs. Else it is kept, nothing is
+// decided in it, and people are told.
 func TestEmptiedStore(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		size    int
 		runs    bool
 		madeNew bool
+		lose    func(h *host)
 	}{
-		{"alone, in the cluster", 1, true, true}, {"alone, without a cluster", 1, false, false}, {"one of three", 3, true, false}, {"one of three, without a cluster", 3, false, false},
+		{"alone, in the cluster", 1, true, true, (*host).empty}, {"alone, without a cluster", 1, false, false, (*host).empty},
+		{"one of three", 3, true, false, (*host).empty}, {"one of three, without a cluster", 3, false, false, (*host).empty},
+		{"alone, the init only", 1, true, true, (*host).uncommit}, {"one of three, the init only", 3, true, false, (*host).uncommit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -1212,18 +1271,19 @@ func TestEmptiedStore(t *testing.T) {
 					h.boot()
 				}
 				w.mustSettle(2)
+				time.Sleep(5 * time.Second) // they note the init
 				first := w.hosts[0].holds()
 				for _, h := range w.hosts {
 					h.stop()
 				}
-				w.hosts[0].empty()
+				c.lose(w.hosts[0])
 				for _, h := range w.hosts {
 					h.boot()
 				}
 				time.Sleep(5 * time.Second)
 				worker := rendezvous.Identity{Cluster: "c", Role: credential.Worker, Name: "w1"}
 				err := w.hosts[0].serving().Progress(t.Context(), worker, rendezvous.Report{Step: "x"})
-				if rendezvous.CodeOf(err) != rendezvous.CodeUnavailable || !strings.Contains(err.Error(), "lost everything") {
+				if rendezvous.CodeOf(err) != rendezvous.CodeUnavailable || !strings.Contains(err.Error(), "lost data") {
 					t.Errorf("a write is answered with %v", err)
 				}
 				time.Sleep(time.Minute)
@@ -1231,7 +1291,7 @@ func TestEmptiedStore(t *testing.T) {
 				if err != nil || (report.Trouble == "") != c.madeNew {
 					t.Errorf("the status says %q, %v", report.Trouble, err)
 				}
-				if said := w.allSaid(); !strings.Contains(said, "has lost everything, as with a damaged disk") {
+				if said := w.allSaid(); !strings.Contains(said, "has lost data, as with a damaged disk") {
 					t.Errorf("it was not said:\n%s", said)
 				}
 				if now := w.hosts[0].holds(); (now != first) != c.madeNew {
