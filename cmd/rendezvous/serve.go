@@ -241,22 +241,23 @@ func (n *node) removeRevoked(ctx context.Context) {
 	}
 }
 
-// watchRevocations follows the list in the store. One that is being made again, or has lost data, has no list: what was
-// known before counts.
+// watchRevocations follows the list in the store. One that is being made again, has lost data, or has no leader has no
+// list: what was known before counts, and who had to be removed, which may be why there is no leader, is refused then.
 func (n *node) watchRevocations(ctx context.Context) {
+	var names []string
+	read := false
 	for {
 		err := n.service.Whole(ctx)
-		var names []string
+		var list []string
 		if err == nil {
-			names, err = n.service.RevokedNodes(ctx)
+			list, err = n.service.RevokedNodes(ctx)
 		}
 		if err == nil {
+			names, read = list, true
 			n.removals.see(names)
-			names = slices.DeleteFunc(names, func(name string) bool { return !n.revoked.has(name) && !n.removals.due(name) })
-			if err := n.revoked.set(names); err != nil {
-				n.log.Warn("the revoked nodes are not written down: after a restart they are let in for a moment", "error", err)
-			}
-			n.engine.DropRefused()
+		}
+		if read {
+			n.refuse(names)
 		}
 		select {
 		case <-ctx.Done():
@@ -264,6 +265,15 @@ func (n *node) watchRevocations(ctx context.Context) {
 		case <-time.After(revocationsEvery):
 		}
 	}
+}
+
+// refuse refuses those of the revoked nodes that are no members, or had the time to be removed.
+func (n *node) refuse(names []string) {
+	due := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !n.revoked.has(name) && !n.removals.due(name) })
+	if err := n.revoked.set(due); err != nil {
+		n.log.Warn("the revoked nodes are not written down: after a restart they are let in for a moment", "error", err)
+	}
+	n.engine.DropRefused()
 }
 
 // engine is formation's, with what the service itself asks.

@@ -1,12 +1,19 @@
 package main
 
 import (
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"muster/internal/rendezvous"
+	"muster/internal/rendezvous/formation"
+	"muster/internal/secrets/credential"
 )
 
 // The revoked nodes are known again after a restart, and none that was reopened.
@@ -95,6 +102,60 @@ func TestRemovals(t *testing.T) {
 		r.see([]string{"cp1", "cp2"})
 		if r.due("cp1") {
 			t.Error("cp1 was reopened and revoked again, and is refused before it is removed")
+		}
+	})
+}
+
+// led is a store that answers while it has a leader.
+type led struct {
+	rendezvous.Store
+	leader *atomic.Bool
+}
+
+func (l led) Get(ctx context.Context, key string) (rendezvous.Record, error) {
+	if !l.leader.Load() {
+		return rendezvous.Record{}, rendezvous.ErrStore
+	}
+	return l.Store.Get(ctx, key)
+}
+
+type noEngine struct{ formation.Engine }
+
+func (noEngine) DropRefused() {}
+
+type noMembers struct{}
+
+func (noMembers) CanRemove(string) error               { return nil }
+func (noMembers) Remove(context.Context, string) error { return nil }
+
+// Of two, one is revoked and goes before it was removed. It is refused all the same, so that the other goes on alone.
+func TestRevokedAndGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leader := &atomic.Bool{}
+		leader.Store(true)
+		n := &node{engine: noEngine{}, log: slog.New(slog.DiscardHandler)}
+		n.service = &rendezvous.Service{Name: "k8s", Store: led{rendezvous.NewMemoryStore(), leader}, Members: noMembers{}, Log: n.log}
+		file := filepath.Join(t.TempDir(), "data.revoked")
+		if err := n.revoked.load(file); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.service.Form(t.Context(), "uid", "cp0"); err != nil {
+			t.Fatal(err)
+		}
+		operator := rendezvous.Identity{Cluster: "k8s", Role: credential.Operator, Name: "operator"}
+		if err := n.service.RevokeNode(t.Context(), operator, "cp1"); err != nil {
+			t.Fatal(err)
+		}
+		go n.watchRevocations(t.Context())
+		time.Sleep(time.Second)
+		if n.revoked.has("cp1") {
+			t.Error("it is refused before it could agree to be removed")
+		}
+		leader.Store(false)
+		time.Sleep(removalPatience + revocationsEvery)
+		after := &revocations{}
+		if err := after.load(file); err != nil || !after.has("cp1") || !n.revoked.has("cp1") {
+			t.Errorf("it is not refused, now %v, after a restart %v (%v)", n.revoked.names, after.names, err)
 		}
 	})
 }
