@@ -372,6 +372,23 @@ chmod "${DOWNLOAD_MODES[i]}" "${DOWNLOAD_PATHS[i]}"
 done
 }
 ;;
+prepare_units)
+step "enabling units" "see systemctl status ${UNITS_ENABLED[*]}: a unit of the spec without contents has to come with the image or with a package"
+done_already() {
+local unit
+for unit in "${UNITS_ENABLED[@]}"; do
+systemctl is-enabled --quiet "$unit" || { echo "$unit is not enabled" && return 1; }
+done
+}
+run_step() {
+local unit
+systemctl daemon-reload
+for unit in "${UNITS_ENABLED[@]}"; do
+systemctl enable "$unit"
+systemctl start --no-block "$unit" # it may be ordered after muster's own
+done
+}
+;;
 prepare_runtime)
 step "starting $RUNTIME" "see journalctl -u $RUNTIME_SERVICE: its configuration, or the configuration that the spec merged into it, may be refused"
 CONFIG=/etc/docker/daemon.json
@@ -534,7 +551,7 @@ say "$result"
 ;;
 esac
 }
-STEPS=(prepare_selinux prepare_time prepare_packages-apt prepare_modules prepare_sysctl prepare_clock prepare_downloads prepare_runtime prepare_images prepare_kubelet prepare_commands-before bootstrap_worker bootstrap_finish verify_nodes verify_done)
+STEPS=(prepare_selinux prepare_time prepare_packages-apt prepare_modules prepare_sysctl prepare_clock prepare_downloads prepare_units prepare_runtime prepare_images prepare_kubelet prepare_commands-before bootstrap_worker bootstrap_finish verify_nodes verify_done)
 set -o pipefail
 export LC_ALL=C
 phase=${1:?say which phase: modules, prepare, bootstrap, verify or reset}
