@@ -42,6 +42,9 @@ apt_install() {
   unlocked apt-get -q -y -o DPkg::Lock::Timeout="$WAIT" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install "$@"
 }
 
+# complete: what a cut left unpacked without what it depends on is nothing that dpkg can configure by itself.
+complete() { if [[ $(dpkg --audit) ]]; then apt_install -f; fi; }
+
 # install_missing NAME...: what is there in the right version is not named, so that nothing is upgraded.
 install_missing() {
   local name names=() flags=()
@@ -59,18 +62,19 @@ done_already() {
 
 run_step() {
   commit "${MARK##*/}"
-  unlocked dpkg --force-confdef --force-confold --configure -a
+  unlocked dpkg --force-confdef --force-confold --configure -a || :
   if ! keys_in_place; then
     # Sources whose keys are not there yet make the update fail, but not that of the system's own.
     # The clock has to be right for them, too.
     if ! { installed ca-certificates && installed curl && installed gpg && unit_exists "$TIME_SERVICE"; }; then
       update || :
+      complete
       install_missing ca-certificates curl gpg "${PACKAGES_BASE[@]}"
     fi
     accept_keys
   fi
   update
-  if [[ $(dpkg --audit) ]]; then apt_install -f; fi
+  complete
   install_missing "${PACKAGES_BASE[@]}"
   install_missing "${PACKAGES_RUNTIME[@]}"
   install_missing "${PACKAGES_KUBERNETES[@]}" "${PACKAGES_EXTRA[@]}"
