@@ -68,6 +68,27 @@ func TestSysctl(t *testing.T) {
 	}
 }
 
+// A kernel may show a setting in other words than it was given, or not at all; what it refuses is named.
+func TestSysctlIsShownOtherwise(t *testing.T) {
+	t.Parallel()
+	const conf = "SYSCTL_FILE=/etc/sysctl.d/kubernetes.conf\n"
+	const show = "/bin/bash " + runner + " prepare && cat /proc/sys/net/ipv4/ip_local_reserved_ports"
+	m := newMachine(t, []string{"prepare/sysctl"}, conf)
+	m.write("etc/sysctl.d/kubernetes.conf", "net.ipv4.ip_local_reserved_ports = 30000-32767,6443\nnet.ipv4.route.flush = 1\n", 0o644)
+	if out, err := m.run(nil, "/bin/bash", "-c", "timeout 60 "+show); err != nil || strings.Contains(out, "FAILED") || !strings.HasSuffix(out, "\n6443,30000-32767\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+
+	m = newMachine(t, []string{"prepare/sysctl"}, conf)
+	m.write("etc/sysctl.d/kubernetes.conf", "net.ipv4.ip_local_port_range = 30000 20000\nnet.ipv4.ip_forward = 1\n", 0o644)
+	p := m.start(nil, "/bin/bash", runner, "prepare")
+	p.waitFor(t, "| net.ipv4.ip_local_port_range cannot be set to '30000 20000'", "what to do: look at /etc/sysctl.d/kubernetes.conf", "FAILED at try 2")
+	p.write(t, "etc/sysctl.d/kubernetes.conf", "net.ipv4.ip_local_port_range = 20000 30000\n", 0o644)
+	if out, err := p.wait(); err != nil {
+		t.Errorf("the step did not go on once the setting was right: %v\n%s", err, out)
+	}
+}
+
 func TestSwap(t *testing.T) {
 	t.Parallel()
 	const fstab = "# swap was here\n#UUID=old none swap sw 0 0\nUUID=1 / ext4 defaults 0 1\n  /dev/sda2\tnone   swap\tsw 0 0\n/dev/sdb1 /swap ext4 defaults 0 2"

@@ -181,23 +181,18 @@ module_loaded() {
 # brings it. The kernel's version does not tell which one it has (RHEL's 4.18 lost the old one).
 conntrack_module() { if modinfo nf_conntrack_ipv4 &>/dev/null; then echo nf_conntrack_ipv4; else echo nf_conntrack; fi; }
 
-# sysctl_each CHECK|SET: every setting of $SYSCTL_FILE, read or written under /proc/sys. As with sysctl(8), the first
-# separator of a key decides whether dots or slashes part it.
-sysctl_each() {
-  local key value path is rc=0
+# set_sysctl writes every setting of $SYSCTL_FILE under /proc/sys. As with sysctl(8), the first separator of a key
+# decides whether dots or slashes part it. What a container cannot write is its host's.
+set_sysctl() {
+  local key value path rc=0
   while IFS='=' read -r key value || [[ $key ]]; do
     read -r key <<<"$key" && read -r value <<<"$value"
     case $key in '' | '#'* | ';'*) continue ;; esac
     path=$key
     [[ ${key%%[./]*} == "${key%%.*}" ]] && path=$(tr ./ /. <<<"$key")
     path=/proc/sys/$path
-    if [[ ! -e $path ]] && in_container; then continue; fi
-    if [[ $1 == SET ]]; then
-      echo "$value" >"$path" || { echo "$key cannot be set to '$value'" && rc=1; }
-    elif ! is=$(tr -s '[:space:]' ' ' 2>/dev/null <"$path") || [[ ${is% } != "$(tr -s '[:space:]' ' ' <<<"$value" | sed 's/ $//')" ]]; then
-      echo "$key is '${is:-missing}', not '$value'"
-      rc=1
-    fi
+    if [[ ! -w $path ]] && in_container; then continue; fi
+    echo "$value" >"$path" || { echo "$key cannot be set to '$value'" && rc=1; }
   done <"$SYSCTL_FILE"
   return $rc
 }

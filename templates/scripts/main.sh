@@ -14,7 +14,7 @@ case $phase in
 modules)
   load_modules
   rc=$?
-  if [[ $SYSCTL_FILE ]]; then sysctl_each SET || rc=1; fi
+  if [[ $SYSCTL_FILE ]]; then set_sysctl || rc=1; fi
   exit $rc
   ;;
 reset)
