@@ -46,6 +46,18 @@ func TestModulesOfConnectionTracking(t *testing.T) {
 	}
 }
 
+// A name may be an alias of a module, or of one that is built into the kernel.
+func TestModuleByItsAlias(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/modules"}, "MODULES=(ext2 nvme-tcp)\n")
+	m.outside("modules", "ext4\nnvme_tcp\n")
+	m.outside("aliases", "ext2 ext4\nnvme-tcp nvme_tcp\n")
+	out, err := m.run(nil, "/bin/bash", "-c", "timeout 60 /bin/bash "+runner+" prepare && ls /sys/module")
+	if err != nil || strings.Contains(out, "FAILED") || !strings.Contains(out, "\next4\n") || !strings.Contains(out, "\nnvme_tcp\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestSysctl(t *testing.T) {
 	t.Parallel()
 	// Only settings of the machine's own network namespace: real ones of the kernel.

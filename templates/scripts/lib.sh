@@ -170,9 +170,11 @@ load_modules() {
   return $rc
 }
 
-# module_loaded NAME: as a module, or built into the kernel.
+# module_loaded NAME: as a module, or built into the kernel. The name may be an alias (ext2, which is ext4).
 module_loaded() {
-  local name=${1//-/_}
+  local name
+  read -r name < <(modprobe -R "$1" 2>/dev/null) || name=$1
+  name=${name//-/_}
   grep -qs "^$name " /proc/modules || [[ -d /sys/module/$name ]] ||
     grep -q "/$name\.ko" <(tr - _ 2>/dev/null <"/lib/modules/$(uname -r)/modules.builtin")
 }
