@@ -478,7 +478,7 @@ func TestDownloads(t *testing.T) {
 	exercise{
 		phase: "prepare", steps: []string{"downloads"},
 		conf: "DOWNLOAD_PATHS=(/etc/pki/site.pem '/srv/a file') DOWNLOAD_URLS=(http://127.0.0.1/site.pem http://127.0.0.1/file) DOWNLOAD_SHA256=(" + digest("pem") + " " + digest("file") +
-			") DOWNLOAD_MODES=(0644 0400) DOWNLOAD_OWNERS=(root:root daemon:root)\n",
+			") DOWNLOAD_MODES=(0644 0044) DOWNLOAD_OWNERS=(root:root daemon:root)\n",
 		setup: func(m *machine) {
 			m.outside("www/site.pem", "pem")
 			m.outside("www/file", "file")

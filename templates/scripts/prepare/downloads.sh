@@ -3,7 +3,7 @@ step "fetching files" "the machine must reach the sources of the spec's files, b
 
 in_place() {
   digest_is "${DOWNLOAD_SHA256[$1]}" "${DOWNLOAD_PATHS[$1]}" &&
-    [[ $(stat -c '0%a %U:%G' "${DOWNLOAD_PATHS[$1]}") == "0${DOWNLOAD_MODES[$1]#0} ${DOWNLOAD_OWNERS[$1]}" ]]
+    [[ $(stat -c '%a %U:%G' "${DOWNLOAD_PATHS[$1]}") == "$(printf %o "0${DOWNLOAD_MODES[$1]}") ${DOWNLOAD_OWNERS[$1]}" ]]
 }
 
 done_already() {
