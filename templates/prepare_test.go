@@ -484,7 +484,7 @@ func TestDownloads(t *testing.T) {
 			m.outside("www/file", "file")
 		},
 		check: func(t *testing.T, m *machine) {
-			if m.read("etc/pki/site.pem") != "pem" || m.mode("etc/pki/site.pem") != 0o644 || m.read("srv/a file") != "file" || m.mode("srv/a file") != 0o400 || m.owner("srv/a file") != 1 {
+			if m.read("etc/pki/site.pem") != "pem" || m.mode("etc/pki/site.pem") != 0o644 || m.read("srv/a file") != "file" || m.mode("srv/a file") != 0o044 || m.owner("srv/a file") != 1 {
 				t.Error("the files are not there as they were asked for")
 			}
 		},
@@ -615,6 +615,20 @@ func TestCommands(t *testing.T) {
 				},
 			}.run(t)
 		})
+	}
+}
+
+// A command may hold a password: every user may read a program's arguments. What the command starts has no use for its text.
+func TestCommandIsNotShown(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"prepare/commands-before"}, `COMMANDS_BEFORE=('cat /proc/[0-9]*/cmdline >/srv/arguments; env >/srv/environment; wc -c >/srv/input; echo done >/srv/hunter2')`+"\n")
+	m.write("srv/.keep", "", 0o644)
+	m.mustRun("prepare")
+	if !m.exists("srv/hunter2") || m.read("srv/input") != "0\n" {
+		t.Error("the command did not run as it should")
+	}
+	if arguments := m.read("srv/arguments"); !strings.Contains(arguments, "prepare") || strings.Contains(arguments, "hunter2") || strings.Contains(m.read("srv/environment"), "hunter2") {
+		t.Errorf("the command is shown to others: %q\n%s", arguments, m.read("srv/environment"))
 	}
 }
 
