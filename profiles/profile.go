@@ -163,6 +163,8 @@ type Packages struct {
 	Hold list[text] `yaml:"hold" example:"[kubelet, kubeadm, kubectl]"`
 	// Repositories are the package sources.
 	Repositories list[Repository] `yaml:"repositories" example:"[]"`
+	// Architectures are those that the repositories have packages for; by default all that a spec can name.
+	Architectures list[text] `yaml:"architectures" example:"[amd64]"`
 }
 
 // Repository is one package source; a spec's own repositories have the same fields.

@@ -108,6 +108,10 @@ func (m *machine) repositories() []repository {
 		if !ofProfile || slices.ContainsFunc(ofSpec, taken) {
 			continue
 		}
+		if has := decode.Strings(m.profile.Packages.Architectures); len(has) > 0 && !slices.Contains(has, m.Architecture.V) {
+			m.problems.Errorf(m.Architecture.At, "choose another profile, or write packages: {source: repositories} with repositories that have them",
+				"the sources of profile %s have no packages for %s", m.profile.Name.V, m.Architecture.V)
+		}
 		for _, k := range r.GPGKeys.Items {
 			repo.keys = append(repo.keys, m.key(len(repo.keys), repo.file, m.fillOne(k.URL.V), k.Fingerprint.V))
 		}

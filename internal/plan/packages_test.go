@@ -88,6 +88,26 @@ func TestRepositories(t *testing.T) {
 	}
 }
 
+// TestArchitectureWithoutPackages: an architecture that a profile's sources lack is refused, however many machines have it, unless
+// nothing is installed from them.
+func TestArchitectureWithoutPackages(t *testing.T) {
+	const small = small + "    - {name: w1, role: worker}\n  architecture: arm64\n"
+	const refused = "cluster.yaml:11:17: spec.architecture: the sources of profile centos7-docker have no packages for arm64; choose another profile, or write packages: {source: repositories} with repositories that have them"
+	for _, c := range []struct{ profile, more, want string }{
+		{"centos7-docker", "", refused}, {"debian12-containerd", "", ""}, {"centos7-docker", "packages: {preinstalled: true}", ""},
+		{"centos7-docker", "packages: {source: repositories, repositories: [{name: all, baseURL: \"https://mirror.example.com/aarch64\", gpgKeys: []}]}", ""},
+	} {
+		_, problems := planned(t, strings.Replace(small, "debian12-containerd", c.profile, 1)+"  "+c.more+"\n")
+		var got []string
+		for _, p := range problems {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, "\n") != c.want {
+			t.Errorf("%v: problems are %v", c, got)
+		}
+	}
+}
+
 // TestPreinstalled: an image that holds everything has no sources, keys, packages and programs to fetch, also of a
 // version that the profile has no digests of.
 func TestPreinstalled(t *testing.T) {
