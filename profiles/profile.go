@@ -62,6 +62,8 @@ type Profile struct {
 	Firewall Firewall `yaml:"firewall" example:"{services: [firewalld.service]}"`
 	// Modules are kernel modules that Kubernetes needs, loaded at every boot.
 	Modules list[text] `yaml:"modules" required:"true" example:"[overlay, br_netfilter]"`
+	// LacksModules are kernel modules that the operating system's own kernel does not have, though a choice of the spec may need them.
+	LacksModules list[text] `yaml:"lacksModules" example:"[wireguard]"`
 	// Sysctl are kernel settings that Kubernetes needs.
 	Sysctl table[text] `yaml:"sysctl" required:"true" example:"{net.ipv4.ip_forward: \"1\"}"`
 	// Packages are what the package manager installs.

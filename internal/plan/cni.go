@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 
+	"muster/internal/decode"
 	"muster/internal/node"
 	"muster/internal/problem"
 	"muster/internal/spec"
@@ -13,6 +15,7 @@ import (
 
 // planCNI writes the pod network's manifests on control planes (S19); the machine that ran kubeadm init applies them.
 func (m *machine) planCNI() {
+	m.checkBackend()
 	var files []string
 	if m.IsControlPlane() {
 		if f := m.Cluster.Spec.CNI.Flannel; f.Version.Set {
@@ -44,6 +47,13 @@ func (m *machine) planCNI() {
 		image = m.Cluster.Spec.Check.Nginx.Image.V
 	}
 	m.conf.set("NGINX_IMAGE", image)
+}
+
+// checkBackend warns of a kernel without the module that flannel's backend needs and is called like. An image may have another one.
+func (m *machine) checkBackend() {
+	if backend := m.Cluster.Spec.CNI.Flannel.Backend; slices.Contains(decode.Strings(m.profile.LacksModules), backend.V) {
+		m.problems.Warnf(backend.At, "write vxlan, unless your image has another kernel", "the kernel of profile %s has no %s", m.profile.Name.V, backend.V)
+	}
 }
 
 // addManifest adds a manifest, whose path is its name, and returns where it lies on the machine.

@@ -31,3 +31,20 @@ func TestInterfaceOfFlannel(t *testing.T) {
 		}
 	}
 }
+
+// TestBackendWithoutModule: a backend that the profile's kernel has no module for is warned of, once for all machines.
+func TestBackendWithoutModule(t *testing.T) {
+	for _, c := range []struct{ profile, backend, want string }{
+		{"centos7-docker", "wireguard", "cluster.yaml:11:28: warning: spec.cni.flannel.backend: the kernel of profile centos7-docker has no wireguard; write vxlan, unless your image has another kernel"},
+		{"centos7-docker", "vxlan", ""}, {"debian12-containerd", "wireguard", ""},
+	} {
+		_, problems := planned(t, strings.Replace(small, "debian12-containerd", c.profile, 1)+"    - {name: w1, role: worker}\n  cni: {flannel: {backend: "+c.backend+"}}\n")
+		var got []string
+		for _, p := range problems {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, "\n") != c.want {
+			t.Errorf("%v: problems are %v", c, got)
+		}
+	}
+}
