@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	systemScopeRules  = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy, ruleNoProxyPattern}
+	systemScopeRules  = []func(*validator, Scope){ruleSysctlKey, ruleSysctlValue, ruleSysctlOwned, ruleSysctlOfProxy, ruleSysctlOfKubelet, ruleModule, ruleModuleTwice, ruleTimezone, ruleNTPServer, ruleProxyURL, ruleNoProxy, ruleNoProxyPattern}
 	systemTargetRules = []func(*validator, Target){ruleFirewallManager, ruleNoProxyNetwork}
 )
 
@@ -63,6 +63,44 @@ func ruleSysctlOwned(v *validator, s Scope) {
 	for _, setting := range s.System.Sysctl.Entries {
 		if neededSysctl[setting.Key] && setting.Value.Set && setting.Value.V != "1" {
 			v.errorf(setting.Value.At, "leave it out", "Kubernetes needs %s = 1", setting.Key)
+		}
+	}
+}
+
+// proxySysctl are the settings that kube-proxy makes when it starts: the key of its configuration that says so, what makes it
+// leave them alone, and what it sets where that is the same on all machines. Source: its setupConntrack, up to 1.34.
+var proxySysctl = map[string]struct{ key, off, value string }{
+	"net.nf_conntrack_max":                               {"maxPerCore", "0", ""},
+	"net.netfilter.nf_conntrack_max":                     {"maxPerCore", "0", ""},
+	"net.netfilter.nf_conntrack_tcp_timeout_established": {"tcpEstablishedTimeout", "0s", "86400"},
+	"net.netfilter.nf_conntrack_tcp_timeout_close_wait":  {"tcpCloseWaitTimeout", "0s", "3600"},
+}
+
+// Rule: a setting of sysctl that kube-proxy makes when it starts goes with a patch of KubeProxyConfiguration for it (a warning).
+func ruleSysctlOfProxy(v *validator, s Scope) {
+	patch, _ := v.Spec.Kubernetes.Patches.Get("KubeProxyConfiguration")
+	for _, setting := range s.System.Sysctl.Entries {
+		own, known := proxySysctl[setting.Key]
+		reached, patched := followPatch(patch.V, []string{"conntrack", own.key})
+		if known && setting.Value.Set && setting.Value.V != own.value && (len(reached) < 2 || patched == nil) {
+			v.warnf(setting.Value.At, fmt.Sprintf("write spec.kubernetes.patches: {KubeProxyConfiguration: {conntrack: {%s: %s}}} besides", own.key, own.off),
+				"kube-proxy sets %s itself when it starts", setting.Key)
+		}
+	}
+}
+
+// kubeletSysctl are the settings that the kubelet makes when it starts; with protectKernelDefaults it does not start with other
+// values. Source: its setupKernelTunables, up to 1.34.
+var kubeletSysctl = map[string]string{
+	"vm.overcommit_memory": "1", "vm.panic_on_oom": "0", "kernel.panic": "10", "kernel.panic_on_oops": "1",
+	"kernel.keys.root_maxkeys": "1000000", "kernel.keys.root_maxbytes": "25000000",
+}
+
+// Rule: a setting of sysctl that the kubelet makes when it starts has the kubelet's value (a warning).
+func ruleSysctlOfKubelet(v *validator, s Scope) {
+	for _, setting := range s.System.Sysctl.Entries {
+		if value, known := kubeletSysctl[setting.Key]; known && setting.Value.Set && setting.Value.V != value {
+			v.warnf(setting.Value.At, "leave it out", "the kubelet sets %s to %s when it starts, and wants no other value", setting.Key, value)
 		}
 	}
 }
