@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -13,7 +12,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -129,6 +127,14 @@ func pair(t *testing.T, p credential.KeyPair, err error) tls.Certificate {
 
 // open starts a site whose cluster is made.
 func open(t *testing.T) *site {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openOn(t, listener)
+}
+
+func openOn(t *testing.T, listener net.Listener) *site {
 	s := &site{t: t, authority: authority(t, "k8s"), k: clustertest.New("certificates of k8s"), log: &logBuffer{}, formation: &formation{}}
 	s.ca = certificateOf(t, s.authority)
 	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -148,10 +154,6 @@ func open(t *testing.T) *site {
 	srv := server.New(server.Config{
 		Cluster: "k8s", Service: s.service, Formation: s.formation, Certificate: s.plane("cp0"), CA: s.ca, Log: logger,
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -705,71 +707,6 @@ func TestTwoThousandConnections(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-}
-
-// Clients that send a byte now and then, or never end their body, or never read, are cut off in bounded time.
-func TestSlowClientsAreCutOff(t *testing.T) {
-	s := open(t)
-	dial := func() *tls.Conn {
-		c, err := s.from("127.0.0.67")
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := x509.NewCertPool()
-		pool.AddCert(s.ca)
-		conn := tls.Client(c, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"})
-		if err := conn.Handshake(); err != nil {
-			t.Fatal(err)
-		}
-		return conn
-	}
-	head := "POST /v1/enrol HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + s.grant("w1") + "\r\n"
-	var group sync.WaitGroup
-	for what, drip := range map[string]func(c net.Conn) error{
-		"mute": func(net.Conn) error { time.Sleep(200 * time.Millisecond); return nil },
-		"slow header": func(c net.Conn) error {
-			_, err := c.Write([]byte("P"))
-			time.Sleep(200 * time.Millisecond)
-			return err
-		},
-		"endless header": func(c net.Conn) error {
-			_, err := c.Write([]byte("POST / HTTP/1.1\r\nX: " + strings.Repeat("x", 100_000)))
-			return err
-		},
-		"endless body": func(c net.Conn) error {
-			_, err := fmt.Fprintf(c, "%sTransfer-Encoding: chunked\r\n\r\n%s", head, strings.Repeat("1000\r\n"+strings.Repeat(" ", 4096)+"\r\n", 100))
-			return err
-		},
-		"slow body": func(c net.Conn) error {
-			_, err := c.Write([]byte(head + "Content-Length: 100\r\n\r\n{"))
-			time.Sleep(200 * time.Millisecond)
-			return err
-		},
-	} {
-		group.Go(func() {
-			c := dial()
-			defer c.Close()
-			begin := time.Now()
-			ended := make(chan struct{})
-			go func() {
-				defer close(ended)
-				_, _ = io.Copy(io.Discard, bufio.NewReader(c)) // until the server closes
-			}()
-			for time.Since(begin) < 25*time.Second {
-				select {
-				case <-ended:
-					return
-				default:
-				}
-				if drip(c) != nil {
-					return
-				}
-			}
-			t.Errorf("%s: still connected after %s", what, time.Since(begin))
-		})
-	}
-	group.Wait()
-	s.want(call{by: s.http(nil, nil), path: "/v1/enrol", bearer: s.grant("w2"), body: claim}, http.StatusOK, "")
 }
 
 func TestErrorsOfTheStoreAreNotShown(t *testing.T) {
