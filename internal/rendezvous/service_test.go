@@ -538,6 +538,22 @@ func TestGhostsGoBeforeAJoin(t *testing.T) {
 	}
 }
 
+// A learner that no unfinished join left, such as one that somebody adds by hand, is none of the next join's business.
+func TestForeignLearnerStays(t *testing.T) {
+	s := committed(t)
+	id, err := s.k.AddLearner("backup", host("cp9"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.k.StartLearner(id, "backup"); err != nil {
+		t.Fatal(err)
+	}
+	s.must(s.acquireJoin(plane("cp1"), ask(machine1, run1, 1)))
+	if n := len(s.k.Members()); n != 2 {
+		t.Errorf("etcd has %+v, want the first member and the learner", s.k.Members())
+	}
+}
+
 // joinPlane joins a control plane under the lease, up to the etcd member that has a vote.
 func (s *scene) joinPlane(name, machine, run string) rendezvous.Lease {
 	s.t.Helper()
@@ -813,6 +829,41 @@ func TestOperatorTouchesOneNodeOnly(t *testing.T) {
 	}
 	if !slices.Contains(s.removed, "never-came") || slices.Contains(s.removed, "w2") {
 		t.Errorf("the store's members removed are %v: want what may be a control plane, and no worker", s.removed)
+	}
+}
+
+// A control plane whose document leaked founds nothing and joins nothing, whatever its certificate says.
+func TestRevokedControlPlaneHasNoLease(t *testing.T) {
+	ctx := t.Context()
+	calls := map[string]func(s *scene, epoch int64) error{
+		"AcquireInit": func(s *scene, _ int64) error { return second(s.AcquireInit(ctx, plane("cp1"), ask(machine1, run1, 2))) },
+		"RenewInit":   func(s *scene, epoch int64) error { return second(s.RenewInit(ctx, plane("cp1"), held(run1, epoch))) },
+		"CommitInit":  func(s *scene, epoch int64) error { return second(s.CommitInit(ctx, plane("cp1"), held(run1, epoch))) },
+		"ReleaseInit": func(s *scene, epoch int64) error { return second(s.ReleaseInit(ctx, plane("cp1"), held(run1, epoch))) },
+	}
+	for what, call := range calls {
+		s := newScene(t)
+		epoch := s.must(s.AcquireInit(ctx, plane("cp1"), ask(machine1, run1, 1))).Epoch
+		if err := s.RevokeNode(ctx, operator, "cp1"); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, what, call(s, epoch), rendezvous.CodeRevoked)
+	}
+	calls = map[string]func(s *scene, epoch int64) error{
+		"AcquireJoin": func(s *scene, _ int64) error { return second(s.AcquireJoin(ctx, plane("cp1"), ask(machine1, run1, 2))) },
+		"RenewJoin":   func(s *scene, epoch int64) error { return second(s.RenewJoin(ctx, plane("cp1"), held(run1, epoch))) },
+		"ReleaseJoin": func(s *scene, epoch int64) error { return second(s.ReleaseJoin(ctx, plane("cp1"), held(run1, epoch))) },
+		"Certificates": func(s *scene, epoch int64) error {
+			return s.Certificates(ctx, plane("cp1"), held(run1, epoch), io.Discard)
+		},
+	}
+	for what, call := range calls {
+		s := committed(t)
+		epoch := s.must(s.acquireJoin(plane("cp1"), ask(machine1, run1, 1))).Epoch
+		if err := s.RevokeNode(ctx, operator, "cp1"); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, what, call(s, epoch), rendezvous.CodeRevoked)
 	}
 }
 

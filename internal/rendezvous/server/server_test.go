@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"math/big"
 	"net"
@@ -455,28 +456,26 @@ func TestClientRefusesServers(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// An operator's certificate serves nothing, even of the right CA.
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{s.operator()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.(*tls.Conn).Handshake()
-			_ = c.Close()
+	for what, cfg := range map[string]*tls.Config{
+		"an operator's certificate": {Certificates: []tls.Certificate{s.operator()}},
+		"TLS 1.2":                   {Certificates: []tls.Certificate{s.plane("cp0")}, MaxVersion: tls.VersionTLS12},
+	} {
+		l, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	cl, err := client.New(client.Config{Servers: []string{l.Addr().String()}, Cluster: "k8s", CA: s.ca, Certificate: s.operator()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cl.Status(t.Context()); err == nil {
-		t.Error("an operator's certificate serves")
+		fake := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "{}")
+		})}
+		go func() { _ = fake.Serve(l) }()
+		defer fake.Close()
+		cl, err := client.New(client.Config{Servers: []string{l.Addr().String()}, Cluster: "k8s", CA: s.ca, Certificate: s.operator()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cl.Status(t.Context()); rendezvous.CodeOf(err) != rendezvous.CodeUnavailable {
+			t.Errorf("%s serves: %v", what, err)
+		}
 	}
 }
 
