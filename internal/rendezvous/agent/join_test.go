@@ -217,3 +217,46 @@ func TestLeaseIsGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// committed is a rendezvous where an init is committed.
+type committed struct {
+	*joining
+	by      rendezvous.Commit
+	commits int
+}
+
+func (c *committed) AcquireInit(context.Context, rendezvous.Ask) (rendezvous.Lease, error) {
+	err := rendezvous.Errorf(rendezvous.CodeCommitted, "kubeadm init is committed by %s", c.by.Node)
+	err.Lease = &rendezvous.Lease{Committed: &c.by}
+	return rendezvous.Lease{}, err
+}
+
+func (c *committed) CommitInit(context.Context, rendezvous.Held) (rendezvous.Lease, error) {
+	c.commits++
+	return rendezvous.Lease{}, nil
+}
+
+// Only the machine that ran kubeadm init takes the commit for its own, also when another one boots a copy of its disk.
+func TestWhoseCommitItIs(t *testing.T) {
+	mine := rendezvous.Commit{Node: "cp1", Machine: "m", Epoch: 1}
+	for what, test := range map[string]struct {
+		by    func(c *rendezvous.Commit)
+		state agent.State
+		want  agent.Outcome
+	}{
+		"mine":             {func(*rendezvous.Commit) {}, agent.State{InitRun: "r", InitEpoch: 1}, agent.Made},
+		"another node's":   {func(c *rendezvous.Commit) { c.Node = "cp2" }, agent.State{InitRun: "r", InitEpoch: 1}, agent.Join},
+		"the copied one's": {func(c *rendezvous.Commit) { c.Machine = "original" }, agent.State{InitRun: "r", InitEpoch: 1}, agent.Join},
+		"a later one":      {func(c *rendezvous.Commit) { c.Epoch = 2 }, agent.State{InitRun: "r", InitEpoch: 1}, agent.Join},
+		"never begun here": {func(c *rendezvous.Commit) { c.Epoch = 0 }, agent.State{}, agent.Join},
+	} {
+		c := &committed{joining: &joining{state: test.state}, by: mine}
+		test.by(&c.by)
+		a := &agent.Agent{API: c, Machine: c, Node: "cp1", MachineID: "m", Run: "r2"}
+		got, err := a.Init(t.Context())
+		made := test.want == agent.Made
+		if err != nil || got != test.want || c.state.InitDone != made || (c.commits == 1) != made {
+			t.Errorf("%s: outcome %v, %v, committed %d times, state %+v", what, got, err, c.commits, c.state)
+		}
+	}
+}
