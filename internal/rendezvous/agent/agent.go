@@ -132,7 +132,7 @@ func (a *Agent) Init(ctx context.Context) (Outcome, error) {
 			return Join, err
 		}
 		outcome, again, err := a.initUnder(ctx, &state, held)
-		if !again {
+		if err != nil || !again {
 			return outcome, err
 		}
 	}
@@ -180,15 +180,14 @@ func (a *Agent) initUnder(ctx context.Context, state *State, held rendezvous.Hel
 		return Join, false, ctx.Err()
 	case errors.Is(err, errFenced):
 		a.say("the init lease passed on: kubeadm was stopped, asking again")
-		return Join, true, a.undo(ctx, state)
+		a.undoOrSay(ctx, state)
+		return Join, true, nil
 	case final(err):
 		a.giveBack(ctx, "init", a.API.ReleaseInit, held)
 		return Join, false, err
 	}
 	a.reportFailure(ctx, "kubeadm init", err)
-	if err := a.undo(ctx, state); err != nil {
-		a.say("%v", err) // it is tried again before the next kubeadm
-	}
+	a.undoOrSay(ctx, state)
 	a.giveBack(ctx, "init", a.API.ReleaseInit, held)
 	return Join, true, a.sleep(ctx, retryEvery)
 }
@@ -298,6 +297,13 @@ func (a *Agent) undo(ctx context.Context, state *State) error {
 		return fmt.Errorf("undoing an unfinished kubeadm: %w", err)
 	}
 	return a.change(state, func(s *State) { s.Began = false })
+}
+
+// undoOrSay is undo for who goes on in any case: it is tried again before the next kubeadm.
+func (a *Agent) undoOrSay(ctx context.Context, state *State) {
+	if err := a.undo(ctx, state); err != nil {
+		a.say("%v", err)
+	}
 }
 
 func (a *Agent) fetchJoinFiles(ctx context.Context, held rendezvous.Held) error {

@@ -260,3 +260,44 @@ func TestWhoseCommitItIs(t *testing.T) {
 		}
 	}
 }
+
+// fenced is a rendezvous whose init lease passes on while kubeadm runs, on a machine where kubeadm cannot be undone.
+type fenced struct {
+	*committed
+	asks int
+	said []string
+}
+
+func (f *fenced) AcquireInit(ctx context.Context, ask rendezvous.Ask) (rendezvous.Lease, error) {
+	if f.asks++; f.asks == 1 {
+		return rendezvous.Lease{Epoch: 1, Holder: "cp1"}, nil
+	}
+	return f.committed.AcquireInit(ctx, ask)
+}
+
+func (f *fenced) RenewInit(context.Context, rendezvous.Held) (rendezvous.Lease, error) {
+	return rendezvous.Lease{}, rendezvous.Errorf(rendezvous.CodeSuperseded, "epoch 1 is not the lease's")
+}
+
+func (f *fenced) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (f *fenced) Reset(context.Context) error { return errors.New("kubeadm reset: exit status 1") }
+func (f *fenced) Say(text string)             { f.said = append(f.said, text) }
+
+// What could not be undone is said; it is undone before the next kubeadm.
+func TestFencedInitThatCannotBeUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fenced{committed: &committed{joining: &joining{}, by: rendezvous.Commit{Node: "cp2", Epoch: 2}}}
+		a := &agent.Agent{API: f, Machine: f, Node: "cp1", MachineID: "m", Run: "r"}
+		got, err := a.Init(t.Context())
+		if err != nil || got != agent.Join || !f.state.Began {
+			t.Errorf("outcome %v, %v, state %+v", got, err, f.state)
+		}
+		if text := strings.Join(f.said, "\n"); !strings.Contains(text, "undoing an unfinished kubeadm: kubeadm reset: exit status 1") {
+			t.Errorf("said is\n%s", text)
+		}
+	})
+}
