@@ -1,6 +1,7 @@
 package golden_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -8,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"muster/internal/plan"
+	"muster/internal/spec"
 )
 
 // claim is one row of docs/procedure.md: of each group of alternatives, one has to be in the document.
@@ -42,6 +46,84 @@ func claims(t *testing.T) []claim {
 		out = append(out, c)
 	}
 	return out
+}
+
+// kubeadmParameters are the flags of kubeadm init that the manual procedure names in S16.
+var kubeadmParameters = []string{
+	"apiserver-advertise-address", "apiserver-bind-port", "apiserver-cert-extra-sans", "cert-dir", "config", "cri-socket", "dry-run",
+	"feature-gates", "ignore-preflight-errors", "image-repository", "kubernetes-version", "node-name", "pod-network-cidr",
+	"service-cidr", "service-dns-domain", "skip-token-print", "token", "token-ttl",
+}
+
+var fieldName = regexp.MustCompile("`([^`]+)`")
+
+// TestParameters: each flag of S16 has its row in docs/procedure.md, and the fields named there are fields of the spec.
+func TestParameters(t *testing.T) {
+	text, err := os.ReadFile("../../docs/procedure.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n| Flag of kubeadm | Field of the spec |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var flags []string
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 {
+			t.Fatalf("docs/procedure.md: no row of two cells: %s", line)
+		}
+		flags = append(flags, strings.TrimSpace(cells[1]))
+		fields := fieldName.FindAllStringSubmatch(cells[2], -1)
+		if len(fields) == 0 && !strings.HasPrefix(cells[2], " none: ") {
+			t.Errorf("docs/procedure.md: %s leads to no field", cells[1])
+		}
+		for _, f := range fields {
+			if !isField(t, f[1]) {
+				t.Errorf("docs/procedure.md: %s leads to %s, which the spec does not have", cells[1], f[1])
+			}
+		}
+	}
+	if diff := cmp.Diff(kubeadmParameters, flags); diff != "" {
+		t.Errorf("docs/procedure.md has other flags than S16:\n%s", diff)
+	}
+}
+
+// schema is what isField reads of a JSON Schema.
+type schema struct {
+	Ref         string `json:"$ref"`
+	AllOf       []schema
+	Properties  map[string]schema
+	Items       *schema
+	Definitions map[string]schema
+}
+
+// isField looks a path below spec, such as nodes[].name, up in the schema of the spec.
+func isField(t *testing.T, path string) bool {
+	var root schema
+	if err := json.Unmarshal(spec.JSONSchema, &root); err != nil {
+		t.Fatal(err)
+	}
+	resolve := func(s schema) schema {
+		for s.Properties == nil && len(s.AllOf) > 0 {
+			s = s.AllOf[0]
+		}
+		if name, ok := strings.CutPrefix(s.Ref, "#/definitions/"); ok {
+			s = root.Definitions[name]
+		}
+		return s
+	}
+	at := resolve(root.Properties["spec"])
+	for _, key := range strings.Split(path, ".") {
+		name, list := strings.CutSuffix(key, "[]")
+		next, ok := at.Properties[name]
+		if !ok || list && next.Items == nil {
+			return false
+		}
+		if list {
+			next = *next.Items
+		}
+		at = resolve(next)
+	}
+	return true
 }
 
 func TestProcedure(t *testing.T) {
