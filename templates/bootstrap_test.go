@@ -81,6 +81,29 @@ func TestAfterInit(t *testing.T) {
 	}.run(t)
 }
 
+// To a control plane that comes to a running cluster, its network is none of its business; one that takes over from a founder that died
+// brings it.
+func TestNetworkOfARunningCluster(t *testing.T) {
+	t.Parallel()
+	for what, test := range map[string]struct {
+		ready, stamp string
+		applied      bool
+	}{
+		"joins a running cluster": {"True", "join.done", false}, "joins one without a network": {"False", "join.done", true}, "founds it": {"True", "init.done", true},
+	} {
+		m := newMachine(t, []string{"bootstrap/cni"}, initConf)
+		controlPlane(m)
+		m.write("etc/kubernetes/admin.conf", "admin of the cluster\n", 0o600)
+		m.write("etc/kubernetes/manifests/kube-apiserver.yaml", "", 0o600)
+		m.write("var/lib/muster/"+test.stamp, "done\n", 0o644)
+		m.outside("cluster/nodes/node1", test.ready+"\n")
+		m.mustRun("bootstrap")
+		if got := there(t, filepath.Join(m.base, "standin/cluster/applied/flannel.yaml")); got != test.applied {
+			t.Errorf("one that %s: the manifest was applied: %v, want %v", what, got, test.applied)
+		}
+	}
+}
+
 // A CRD may be larger than what an annotation holds.
 func TestLargeManifest(t *testing.T) {
 	t.Parallel()
