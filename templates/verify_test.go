@@ -69,8 +69,9 @@ func TestNginx(t *testing.T) {
 		},
 	}.run(t)
 
-	m := newMachine(t, []string{"verify/nginx"}, conf)
+	m := newMachine(t, []string{"verify/nginx", "verify/done"}, conf)
 	founded(m)
+	m.write("etc/muster/rendezvous/config.json", "{}", 0o600)
 	m.outside("unreachable/10.0.0.2", "")
 	p := m.start(nil, "/bin/bash", runner, "verify")
 	p.waitFor(t, "nginx: node1 http://10.0.0.1:30080/ ok\n", "nginx: node2 http://10.0.0.2:30080/ failed\n", "FAILED at try 1")
@@ -80,6 +81,23 @@ func TestNginx(t *testing.T) {
 	must(t, os.Remove(filepath.Join(m.base, "standin/unreachable/10.0.0.2")))
 	if out, err := p.wait(); err != nil || !strings.HasSuffix(m.read("var/lib/muster/check.txt"), "\nok\n") {
 		t.Errorf("%v\n%s", err, out)
+	}
+	told := m.readOutside("told")
+	for _, want := range []string{"verify 1/2 nginx checking the cluster with nginx: node2 http://10.0.0.2:30080/ failed", "verify 2/2 done, nginx answers on all nodes"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("the rendezvous was told %q, not %q", told, want)
+		}
+	}
+}
+
+// A control plane that joined leaves the check to the one that ran kubeadm init.
+func TestNginxIsAnothers(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []string{"verify/nginx"}, initConf+"NGINX_IMAGE=nginx:1.14-alpine\n")
+	founded(m)
+	m.write("var/lib/muster/join.done", "done\n", 0o644)
+	if out := m.mustRun("verify"); !strings.Contains(out, "nginx: nothing to do") || m.exists("var/lib/muster/check.txt") {
+		t.Errorf("it checked all the same:\n%s", out)
 	}
 }
 
