@@ -123,26 +123,23 @@ if [[ $IPVS == true ]]; then /bin/bash "$IPVS_SCRIPT" || rc=1; fi
 return $rc
 }
 module_loaded() {
-local name=${1//-/_}
+local name
+read -r name < <(modprobe -R "$1" 2>/dev/null) || name=$1
+name=${name//-/_}
 grep -qs "^$name " /proc/modules || [[ -d /sys/module/$name ]] ||
 grep -q "/$name\.ko" <(tr - _ 2>/dev/null <"/lib/modules/$(uname -r)/modules.builtin")
 }
 conntrack_module() { if modinfo nf_conntrack_ipv4 &>/dev/null; then echo nf_conntrack_ipv4; else echo nf_conntrack; fi; }
-sysctl_each() {
-local key value path is rc=0
+set_sysctl() {
+local key value path rc=0
 while IFS='=' read -r key value || [[ $key ]]; do
 read -r key <<<"$key" && read -r value <<<"$value"
 case $key in '' | '#'* | ';'*) continue ;; esac
 path=$key
 [[ ${key%%[./]*} == "${key%%.*}" ]] && path=$(tr ./ /. <<<"$key")
 path=/proc/sys/$path
-if [[ ! -e $path ]] && in_container; then continue; fi
-if [[ $1 == SET ]]; then
+if [[ ! -w $path ]] && in_container; then continue; fi
 echo "$value" >"$path" || { echo "$key cannot be set to '$value'" && rc=1; }
-elif ! is=$(tr -s '[:space:]' ' ' 2>/dev/null <"$path") || [[ ${is% } != "$(tr -s '[:space:]' ' ' <<<"$value" | sed 's/ $//')" ]]; then
-echo "$key is '${is:-missing}', not '$value'"
-rc=1
-fi
 done <"$SYSCTL_FILE"
 return $rc
 }
@@ -214,7 +211,7 @@ for command in "${@:2}"; do
 sum=$(sha256sum <<<"$command")
 recorded "commands/$when-$((++number))" "$sum" && continue
 echo "command $number of commands.$when" # not its text: it may hold a password
-bash -c "$command"
+command=$command bash -c 'export -n command; eval "$command"'
 sync
 commit "commands/$when-$number" "$sum"
 done
@@ -348,6 +345,7 @@ unlocked apt-get -q "${flags[@]}" update
 apt_install() {
 unlocked apt-get -q -y -o DPkg::Lock::Timeout="$WAIT" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install "$@"
 }
+complete() { if [[ $(dpkg --audit) ]]; then apt_install -f; fi; }
 install_missing() {
 local name names=() flags=()
 for name; do installed "$name" || names+=("$name"); done
@@ -362,16 +360,17 @@ for name in "${PACKAGES_HOLD[@]}"; do held "$name" || { echo "$name is not held"
 }
 run_step() {
 commit "${MARK##*/}"
-unlocked dpkg --force-confdef --force-confold --configure -a
+unlocked dpkg --force-confdef --force-confold --configure -a || :
 if ! keys_in_place; then
 if ! { installed ca-certificates && installed curl && installed gpg && unit_exists "$TIME_SERVICE"; }; then
 update || :
+complete
 install_missing ca-certificates curl gpg "${PACKAGES_BASE[@]}"
 fi
 accept_keys
 fi
 update
-if [[ $(dpkg --audit) ]]; then apt_install -f; fi
+complete
 install_missing "${PACKAGES_BASE[@]}"
 install_missing "${PACKAGES_RUNTIME[@]}"
 install_missing "${PACKAGES_KUBERNETES[@]}" "${PACKAGES_EXTRA[@]}"
@@ -394,11 +393,14 @@ run_step() { load_modules; }
 ;;
 prepare_sysctl)
 step "applying kernel settings" "look at $SYSCTL_FILE: this kernel does not know the setting named above, or refuses its value"
-done_already() { sysctl_each CHECK; }
-run_step() { sysctl_each SET; }
+done_already() { cmp -s "$SYSCTL_FILE" "$RUN/sysctl"; }
+run_step() {
+set_sysctl
+cp "$SYSCTL_FILE" "$RUN/sysctl"
+}
 ;;
 prepare_clock)
-step "looking at the clock once more" "see timedatectl and systemctl status $TIME_SERVICE: the machine must reach a time server, or have the right time in its hardware clock"
+step "setting the clock once more" "see timedatectl and systemctl status $TIME_SERVICE: the machine must reach a time server, or have the right time in its hardware clock"
 done_already() { clock_done; }
 run_step() { set_clock; }
 ;;
@@ -514,13 +516,13 @@ done
 }
 ;;
 verify_done)
-step "finishing" "see the output above: $STATE must be writable"
+step "finishing" "see the output above: $STATE and /etc must be writable"
+if [[ -e $STATE/check.txt ]]; then LABEL+=", nginx answers on all nodes"; fi
 done_already() { [[ -e $STATE/done ]]; }
 run_step() {
-local up result
-read -r up _ </proc/uptime
+local result
 result="$NODE_NAME ($ROLE) is in cluster $CLUSTER, Kubernetes $KUBERNETES_VERSION"
-if ! in_container; then result+=", ${up%.*} s after its last start"; fi # there it is the host's
+if ! in_container; then result+=", $(cut -d. -f1 /proc/uptime) s after its last start"; fi # there it is the host's
 if [[ $DRY_RUN == true ]]; then
 result="$NODE_NAME is prepared and joins nothing: kubernetes.dryRun is set"
 if recorded init.done; then result="$NODE_NAME: the dry run of kubeadm went through; nothing was changed by it"; fi
@@ -541,7 +543,7 @@ case $phase in
 modules)
 load_modules
 rc=$?
-if [[ $SYSCTL_FILE ]]; then sysctl_each SET || rc=1; fi
+if [[ $SYSCTL_FILE ]]; then set_sysctl || rc=1; fi
 exit $rc
 ;;
 reset)
