@@ -62,7 +62,7 @@ func TestBackOff(t *testing.T) {
 	m := newMachine(t, []string{"prepare/commands-before"}, "COMMANDS_BEFORE=('exit 7')\n")
 	m.write("usr/local/sbin/sleep", "#!/bin/bash\n:\n", 0o755)
 	p := m.start([]string{"MUSTER_RETRY="}, "/bin/bash", runner, "prepare")
-	p.waitFor(t, "FAILED at try 9 (exit 7)")
+	p.waitFor(t, "FAILED at try 9 (exit 7)", "| this failed: ")
 	var pauses []string
 	for _, found := range regexp.MustCompile(`tried again in (\d+) s`).FindAllStringSubmatch(p.out.String(), 8) {
 		pauses = append(pauses, found[1])

@@ -41,7 +41,9 @@ in_step() {
   (
     set -eE
     if [[ $1 == RUN ]]; then
-      trap '[[ $BASH_COMMAND == return* ]] || echo "this failed: $BASH_COMMAND" >&2' ERR
+      # In bash 4.2 the trap's own commands become BASH_COMMAND, and its result the exit code.
+      failed=
+      trap 'rc=$? failed=$BASH_COMMAND; [[ $failed == return* ]] || echo "this failed: $failed" >&2; exit $rc' ERR
       run_step
     else
       done_already
