@@ -125,6 +125,10 @@ func TestHostsOfManyNodes(t *testing.T) {
 	if len(problems) != 1 || problems[0].Severity != problem.Notice {
 		t.Errorf("problems are %v", problems)
 	}
+	whole, problems := planned(t, text[:strings.LastIndex(text, "    - {")])
+	if last := fmt.Sprintf(" w%03d\n", MaxHosts-2); len(problems) > 0 || len(whole) != MaxHosts || !strings.Contains(contentsOf(t, whole[0], "/etc/hosts"), last) {
+		t.Errorf("%d nodes: problems are %v, or %q is not known", len(whole), problems, last)
+	}
 	hosts := contentsOf(t, machines[7], "/etc/hosts")
 	for name, want := range map[string]bool{"cp1": true, "w006": true, "w007": false, "api.k8s.muster": true} {
 		if got := strings.Contains(hosts, " "+name+"\n"); got != want {
@@ -157,6 +161,9 @@ func TestSecretFiles(t *testing.T) {
 		for _, f := range m.Config.Files {
 			if f.Secret {
 				found[f.Path] = true
+			}
+			if private := f.Secret || strings.HasPrefix(f.Path, "/etc/muster/kubeadm-"); private && f.Mode != 0o600 { // a user may patch secrets into those
+				t.Errorf("%s of %s has mode %v", f.Path, m.Config.Name, f.Mode)
 			}
 			if f.Secret != slices.Contains(SecretFiles, f.Path) {
 				t.Errorf("%s of %s is secret: %v, and listed: %v", f.Path, m.Config.Name, f.Secret, !f.Secret)
