@@ -108,7 +108,8 @@ func (doc userData) config() (cfg node.Config, awaited []string, err error) {
 		return node.Config{}, nil, err
 	}
 	cfg = node.Config{Hostname: string(doc.Hostname), Start: b.start, Done: b.done}
-	if doc.FQDN != doc.Hostname || (doc.Hostname != "") != (doc.PreserveHostname != nil) || doc.ManageEtcHosts {
+	named := doc.Hostname != ""
+	if doc.FQDN != doc.Hostname || named != (doc.PreserveHostname != nil) || named && !isFalse(doc.PreserveHostname) || !isFalse(doc.ManageEtcHosts) {
 		return node.Config{}, nil, fmt.Errorf("hostname, fqdn, preserve_hostname and manage_etc_hosts do not fit together")
 	}
 	if cfg.Users, err = doc.users(); err != nil {
@@ -131,6 +132,9 @@ func (doc userData) config() (cfg node.Config, awaited []string, err error) {
 	cfg.Units = units.all()
 	return cfg, b.network, nil
 }
+
+// isFalse is not the same as not to be true: what the document leaves out is up to the image.
+func isFalse(b *bool) bool { return b != nil && !*b }
 
 // files reads write_files and the owners that runcmd sets afterwards, and holds them against the paths and the digest of
 // the repair.

@@ -61,7 +61,7 @@ type userData struct {
 	Hostname         text        `yaml:"hostname"`
 	FQDN             text        `yaml:"fqdn"`
 	PreserveHostname *bool       `yaml:"preserve_hostname"`
-	ManageEtcHosts   bool        `yaml:"manage_etc_hosts"`
+	ManageEtcHosts   *bool       `yaml:"manage_etc_hosts"`
 	Users            []user      `yaml:"users"`
 	BootCmd          []command   `yaml:"bootcmd"`
 	RunCmd           []command   `yaml:"runcmd"`
@@ -127,7 +127,7 @@ type metaData struct {
 func userDataOf(cfg node.Config) userData {
 	files := largeFirst(diskFiles(cfg))
 	doc := userData{
-		ManageEtcHosts: false, // Debian's cloud images would write /etc/hosts anew at every boot
+		ManageEtcHosts: new(bool), // Debian's cloud images would write /etc/hosts anew at every boot
 		Users:          usersOf(cfg.Users),
 		BootCmd:        []command{repairCommand(cfg, files)},
 		RunCmd:         startCommands(cfg, files),
@@ -210,7 +210,9 @@ func (doc userData) marshal() (to []byte, shared int, err error) {
 	if doc.PreserveHostname != nil {
 		to = fmt.Appendf(to, "preserve_hostname: %t\n", *doc.PreserveHostname)
 	}
-	to = fmt.Appendf(to, "manage_etc_hosts: %t\n", doc.ManageEtcHosts)
+	if doc.ManageEtcHosts != nil {
+		to = fmt.Appendf(to, "manage_etc_hosts: %t\n", *doc.ManageEtcHosts)
+	}
 	if len(doc.Users) > 0 {
 		users, err := marshal(map[string][]user{"users": doc.Users})
 		if err != nil {
