@@ -199,6 +199,10 @@ func TestTokenIsRefusedByName(t *testing.T) {
 			t.Errorf("%s: got %v, want a hint to %q", key, problems, want)
 		}
 	}
+	problems := check(strings.Replace(base, "\nspec:\n", "\nspec:\n  token: hunter2\n", 1))
+	if len(problems) != 1 || !strings.Contains(problems[0].String(), "kubernetes.bootstrapToken.ttl") || strings.Contains(problems[0].String(), "hunter2") {
+		t.Errorf("spec.token: got %v", problems)
+	}
 }
 
 // TestEtcdKeysAreRefusedByName: kubeadm's own keys of etcd have no field here, and the error tells why or where to go.

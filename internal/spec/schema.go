@@ -76,6 +76,11 @@ type Spec struct {
 	Pools List[Pool] `yaml:"pools" example:"[{name: burst, role: worker, maxNodes: 10}]"`
 }
 
+// Refused names a key that users of kubeadm look for and that this spec does not have on purpose.
+func (Spec) Refused() map[string]string {
+	return map[string]string{"token": "tokens are minted for each machine at first boot and never stand in a file; their life is kubernetes.bootstrapToken.ttl"}
+}
+
 // Machine is everything that may be said per cluster, per role, and per node or pool. Structures and maps are merged
 // key by key and files, units and users by path and name; any other list replaces the wider one.
 type Machine struct {
