@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Ignition's engine in a sandbox: the config in /run/consumer/config.ign, the target root in /mnt, as it is in /sysroot in an initramfs.
 set -euo pipefail
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Inside new namespaces: DISCOVERY_FILE KUBEADM ARGUMENTS...
 discovery=$1
 shift

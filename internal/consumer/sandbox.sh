@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Inside new namespaces: LOWER UPPER WORK MERGED SHARED PROGRAMS COMMAND...
 lower=$1 upper=$2 work=$3 merged=$4 shared=$5 programs=$6
 shift 6

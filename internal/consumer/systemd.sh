@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Lays the units of /run/consumer/units into a sandbox and verifies those that are named as arguments.
 set -euo pipefail
 

@@ -38,6 +38,9 @@ func TestSystemdVerify(t *testing.T) {
 }
 
 func TestShellcheck(t *testing.T) {
+	Shellcheck(t, map[string][]byte{
+		"ignition.sh": []byte(ignitionScript), "kubeadm.sh": []byte(kubeadmScript), "sandbox.sh": []byte(sandboxScript), "systemd.sh": []byte(systemdScript),
+	})
 	Shellcheck(t, map[string][]byte{"prepare": []byte("#!/bin/bash\nset -eu\necho \"$1\"\n")})
 	refused(t, "SC2086", func(tb testing.TB) {
 		Shellcheck(tb, map[string][]byte{"good": []byte("#!/bin/sh\ntrue\n"), "bad": []byte("#!/bin/sh\nrm -rf $1\n")})
