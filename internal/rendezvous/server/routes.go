@@ -104,7 +104,7 @@ func (s *Server) identify(r *http.Request) (rendezvous.Identity, error) {
 	}
 	token, ok := strings.CutPrefix(bearer[0], "Bearer ")
 	if !ok {
-		return rendezvous.Identity{}, rendezvous.Errorf(rendezvous.CodeUnauthenticated, "Authorization: want Bearer and the grant")
+		return rendezvous.Identity{}, rendezvous.Errorf(rendezvous.CodeUnauthenticated, "authorization: send one header Authorization: Bearer GRANT")
 	}
 	id, err := credential.VerifyGrant(s.CA, s.Cluster, token)
 	if err != nil {
