@@ -78,7 +78,6 @@ func (m *machine) planProxy() {
 	m.conf.set("HTTP_PROXY", p.HTTP.V)
 	m.conf.set("HTTPS_PROXY", p.HTTPS.V)
 	if !p.HTTP.Set && !p.HTTPS.Set {
-		m.conf.set("NO_PROXY", "")
 		return
 	}
 	without := m.withoutProxy(m.nodeHosts())

@@ -165,9 +165,17 @@ func (e *example) put(t *testing.T, m *model, tree map[string]any, b *block, pat
 		}
 		tree[key] = child
 	}
-	inner := m.block(f.shape.innermost().structure)
+	inner := m.block(innermost(f.shape).structure)
 	inner.complete(t, child)
 	e.put(t, m, child, inner, rest, walked)
+}
+
+// innermost is the shape of a list's items, a map's values, or of the field itself.
+func innermost(s shape) shape {
+	for s.item != nil {
+		s = *s.item
+	}
+	return s
 }
 
 func addSiblings(tree map[string]any, f field) {

@@ -334,11 +334,3 @@ func shapeOf(t reflect.Type) (shape, error) {
 	item, err := shapeOf(inner)
 	return shape{kind: outer, item: &item}, err
 }
-
-// innermost is the shape of a list's items, a map's values, or of the field itself.
-func (s shape) innermost() shape {
-	for s.item != nil {
-		s = *s.item
-	}
-	return s
-}

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// builds holds rendezvous-<architecture>.gz for each of Architectures after `make rendezvous`, and only its README
+// builds holds rendezvous-<architecture>.gz for each of architectures after `make rendezvous`, and only its README
 // before.
 //
 //go:embed builds
@@ -23,9 +23,6 @@ var architectures = []string{"amd64", "arm64"}
 
 // ErrNotBuilt says that this gen was compiled without the build that was asked for.
 var ErrNotBuilt = errors.New("this gen carries no build of the rendezvous")
-
-// Architectures returns the architectures that Get knows, sorted.
-func Architectures() []string { return slices.Clone(architectures) }
 
 // Get returns the rendezvous for one architecture (a GOARCH value) as a gzip stream, always the same bytes for the same
 // gen. The error wraps ErrNotBuilt when gen was compiled from a clone in which `make rendezvous` had not run.

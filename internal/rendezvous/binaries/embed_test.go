@@ -17,7 +17,7 @@ func TestGetReturnsTheFileOfTheArchitecture(t *testing.T) {
 		"builds/rendezvous-amd64.gz": {Data: []byte("for amd64")},
 		"builds/rendezvous-arm64.gz": {Data: []byte("for arm64")},
 	}
-	for _, architecture := range Architectures() {
+	for _, architecture := range architectures {
 		got, err := get(folder, architecture)
 		if err != nil || string(got) != "for "+architecture {
 			t.Errorf("get(%s) = %q, %v", architecture, got, err)
@@ -47,7 +47,7 @@ func TestEmbeddedFolder(t *testing.T) {
 		t.Errorf("the placeholder that keeps the folder in git is gone: %v", err)
 	}
 	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
-	for _, architecture := range Architectures() {
+	for _, architecture := range architectures {
 		compressed, err := Get(architecture)
 		if errors.Is(err, ErrNotBuilt) {
 			continue
