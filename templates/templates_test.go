@@ -128,9 +128,7 @@ func TestVariables(t *testing.T) {
 	for _, v := range Variables {
 		want = append(want, strings.TrimSuffix(v, "[]"))
 	}
-	for _, outside := range []string{"MUSTER_WAIT", "MUSTER_POLL", "MUSTER_RETRY", "MUSTER_SPEED"} { // tests shorten waits by these
-		want = append(want, outside)
-	}
+	want = append(want, "MUSTER_WAIT", "MUSTER_POLL", "MUSTER_RETRY", "MUSTER_SPEED") // tests shorten waits by these
 	slices.Sort(got)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {

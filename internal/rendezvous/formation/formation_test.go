@@ -118,7 +118,7 @@ func (e engine) Start(id uint64, _ string, _ []string) (rendezvous.Store, error)
 		e.h.w.groups = append(e.h.w.groups, e.h.group)
 	}
 	e.h.id, e.h.running = id, id
-	return quorumStore{e.h}, nil
+	return quorumStore(e), nil
 }
 
 func (e engine) Close(context.Context) error {
