@@ -141,8 +141,8 @@ func IPVSModules() []byte {
 	return text
 }
 
-// Variables are all that the scripts read from node.conf. The plan assigns every one, as a string or, if it ends in [],
-// as an array; arrays of one group (BINARY, DOWNLOAD, IMAGE, KEY) have the same length.
+// Variables are all that the scripts read from node.conf. The plan assigns those that are not empty, as a string or, if
+// it ends in [], as an array; arrays of one group (BINARY, DOWNLOAD, IMAGE, KEY) have the same length.
 var Variables = []string{
 	"APPLY_FLAGS[]", "ARCHITECTURE", "BINARY_EXTRACT[]", "BINARY_PATHS[]", "BINARY_SHA256[]", "BINARY_URLS[]", "BIN_DIR",
 	"CERTIFICATES_DIR", "CLUSTER", "COMMANDS_AFTER[]", "COMMANDS_BEFORE[]", "CRI_SOCKET", "CURL_ARGS[]",

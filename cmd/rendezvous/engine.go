@@ -30,10 +30,16 @@ func newEngine(cfg config.Config, creds credentials, refuse func(string) bool, l
 	return e, nil
 }
 
-func (e *dqliteEngine) FounderID() uint64      { return dqlite.FounderID }
-func (e *dqliteEngine) NewID() (uint64, error) { return dqlite.NewID() }
-func (e *dqliteEngine) Exists() (bool, error)  { return dqlite.Exists(e.cfg.Dir) }
+// FounderID is formation.Engine's.
+func (e *dqliteEngine) FounderID() uint64 { return dqlite.FounderID }
 
+// NewID is formation.Engine's.
+func (e *dqliteEngine) NewID() (uint64, error) { return dqlite.NewID() }
+
+// Exists is formation.Engine's.
+func (e *dqliteEngine) Exists() (bool, error) { return dqlite.Exists(e.cfg.Dir) }
+
+// Start is formation.Engine's.
 func (e *dqliteEngine) Start(id uint64, uid string, peers []string) (rendezvous.Store, error) {
 	cfg := e.cfg
 	cfg.ID, cfg.UID, cfg.Peers = id, uid, peers
@@ -57,6 +63,7 @@ func (e *dqliteEngine) running() (*dqlite.Node, error) {
 	return e.node, nil
 }
 
+// Close is formation.Engine's.
 func (e *dqliteEngine) Close(ctx context.Context) error {
 	n, err := e.running()
 	if err != nil {
@@ -68,6 +75,7 @@ func (e *dqliteEngine) Close(ctx context.Context) error {
 	return n.Close(ctx)
 }
 
+// Members is formation.Engine's.
 func (e *dqliteEngine) Members(ctx context.Context) ([]formation.Member, error) {
 	n, err := e.running()
 	if err != nil {
@@ -81,6 +89,7 @@ func (e *dqliteEngine) Members(ctx context.Context) ([]formation.Member, error) 
 	return list, err
 }
 
+// Add is formation.Engine's.
 func (e *dqliteEngine) Add(ctx context.Context, id uint64, address string) error {
 	n, err := e.running()
 	if err != nil {
@@ -89,6 +98,7 @@ func (e *dqliteEngine) Add(ctx context.Context, id uint64, address string) error
 	return n.Add(ctx, id, address)
 }
 
+// Remove is formation.Engine's.
 func (e *dqliteEngine) Remove(ctx context.Context, address string) error {
 	n, err := e.running()
 	if err != nil {
@@ -97,6 +107,7 @@ func (e *dqliteEngine) Remove(ctx context.Context, address string) error {
 	return n.Remove(ctx, address)
 }
 
+// Recover is formation.Engine's.
 func (e *dqliteEngine) Recover(id uint64) error { return dqlite.Recover(e.cfg.Dir, id, e.cfg.Address) }
 
 // SetAside keeps the last store that was given up, for whoever wants to know why.
@@ -112,6 +123,7 @@ func (e *dqliteEngine) SetAside() error {
 	return err
 }
 
+// DropRefused cuts the connections of members whose credential was taken back.
 func (e *dqliteEngine) DropRefused() {
 	if n, err := e.running(); err == nil {
 		n.DropRefused()

@@ -76,6 +76,7 @@ func run(ctx context.Context, args []string, c clock, stdout, stderr io.Writer) 
 	return exitError
 }
 
+// command runs the one command that the arguments name.
 func command(ctx context.Context, args []string, clock clock, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		return errUsage

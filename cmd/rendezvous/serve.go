@@ -54,6 +54,7 @@ func serve(ctx context.Context, cfg config.Config, clock clock, stderr io.Writer
 	return n.run(ctx, listener)
 }
 
+// assemble puts the parts of a control plane's rendezvous together; nothing of it runs yet.
 func assemble(cfg config.Config, clock clock, stderr io.Writer) (*node, error) {
 	creds, err := load(cfg)
 	if err != nil {

@@ -206,6 +206,7 @@ func (w *walker) free(f *decode.Free) {
 	w.freeValue(f.At, f.V, func(other any) { f.V = other })
 }
 
+// freeValue adds every leaf of a value whose keys are not the spec's. set puts another value in its place.
 func (w *walker) freeValue(at decode.At, value any, set func(any)) {
 	become := func(other any) change {
 		return func() func() {

@@ -131,6 +131,7 @@ func (m *machine) flannelNetwork() string {
 	return string(text) + "\n"
 }
 
+// flannelDaemonSet is flannel's own manifest of its pods, for the version's images and the interface of the nodes.
 func (m *machine) flannelDaemonSet() object {
 	f := m.Cluster.Spec.CNI.Flannel
 	images := flannelImages(f)

@@ -37,6 +37,7 @@ func Marshal(values ...any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// tree makes nodes of the kinds of values that muster writes.
 func tree(v reflect.Value) (*yaml.Node, error) {
 	switch v.Kind() {
 	case reflect.Invalid:

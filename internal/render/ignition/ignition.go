@@ -323,5 +323,5 @@ func user(u node.User) butane.PasswdUser {
 	return out
 }
 
-// options leave the choice of compression to resource, which makes the same one in both formats.
+// options leave the choice of compression to payload, which makes the same one in both formats.
 var options = common.TranslateOptions{NoResourceAutoCompression: true}

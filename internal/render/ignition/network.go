@@ -120,6 +120,7 @@ func bondsOver(name string, n node.Network) []string {
 	return all
 }
 
+// network is the .network file of one interface: what lies on it, its addresses and its routes.
 func network(match section, l node.Link, bonds []string, n node.Network) unitFile {
 	main := section{name: "Network"}
 	for _, b := range bonds {

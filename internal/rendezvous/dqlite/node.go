@@ -117,6 +117,7 @@ func Start(cfg Config) (*Node, error) {
 	return n, nil
 }
 
+// start listens, starts dqlite with its data, and opens the database by way of whoever leads. What was started is stopped when the rest fails.
 func (n *Node) start() error {
 	listener, err := listen(n.cfg.Address)
 	if err != nil {

@@ -93,6 +93,7 @@ type access struct {
 	http   *http.Client
 }
 
+// access reads kubeadm's admin.conf anew each time, since its certificate is renewed. Until this machine is in the cluster the error is ErrNoCluster.
 func (c *Cluster) access() (access, error) {
 	if !c.Joined() {
 		return access{}, rendezvous.ErrNoCluster
