@@ -522,7 +522,8 @@ in_step() {
 (
 set -eE
 if [[ $1 == RUN ]]; then
-trap '[[ $BASH_COMMAND == return* ]] || echo "this failed: $BASH_COMMAND" >&2' ERR
+failed=
+trap 'rc=$? failed=$BASH_COMMAND; [[ $failed == return* ]] || echo "this failed: $failed" >&2; exit $rc' ERR
 run_step
 else
 done_already
