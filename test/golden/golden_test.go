@@ -4,6 +4,7 @@ package golden_test
 
 import (
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +15,9 @@ import (
 
 	"muster/internal/generate"
 	"muster/internal/outdir"
+	"muster/internal/plan"
 	"muster/internal/problem"
+	"muster/internal/spec"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected trees")
@@ -98,6 +101,37 @@ func TestWorkersAreSmall(t *testing.T) {
 			files := filesOf(result, m)
 			if size := len(files["user-data"]) + len(files["config.ign"]); size == 0 || size > 16<<10 {
 				t.Errorf("%s: the document of %s has %d bytes", name, m.Config.Name, size)
+			}
+		}
+	}
+}
+
+// TestWorkersOfLargeClustersAreSmall: /etc/hosts grows with the cluster, and people log in. For EC2 cloud-init's documents are bare gzip where
+// text would be too large; Ignition has no such form, so that its workers fit up to some 90 nodes.
+func TestWorkersOfLargeClustersAreSmall(t *testing.T) {
+	for name, nodes := range map[string]int{"centos7-docker": plan.MaxHosts, "debian12-containerd": plan.MaxHosts, "flatcar-containerd": 60} {
+		var b strings.Builder
+		fmt.Fprintf(&b, "apiVersion: muster/v1\nkind: Cluster\nmetadata: {name: k8s}\nspec:\n  profile: %s\n  worker: {platform: ec2}\n", name)
+		b.WriteString("  system: {ntp: {servers: [ntp1.example.com, ntp2.example.com]}}\n  users:\n    - name: admin\n      sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n")
+		b.WriteString("      sshAuthorizedKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2gt0y8dpqK5GY5s3XbYwBVcBbzWbV7NRlPZgWQfrJZ admin@example.com]\n  nodes:\n")
+		for i := range nodes {
+			role := spec.Worker
+			if i < 3 {
+				role = spec.ControlPlane
+			}
+			fmt.Fprintf(&b, "    - {name: k8s-node%d, role: %s, address: 192.168.31.%d}\n", i, role, i+10)
+		}
+		file := filepath.Join(t.TempDir(), "cluster.yaml")
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		problems := problem.List{File: file}
+		if _, err := generate.FromFile(file, generate.ForTests(), &problems); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problems.Sorted() { // what is too large is an error
+			if p.Severity == problem.Error {
+				t.Error(p)
 			}
 		}
 	}
