@@ -105,12 +105,24 @@ func Script(steps []Step) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Libraries are the files that stand before the given steps, by their ids: what all use, and what only those use that install
-// packages. The latter is a tenth of the script, which a machine without packages has no room for in its document.
+// libraries are the files of what several steps share, and which steps these are. A machine with none of them does without,
+// for a worker's document has no room to spare.
+var libraries = []struct {
+	file  string
+	steps []string
+}{
+	{"scripts/keys.sh", []string{"prepare/packages-apt", "prepare/packages-yum"}},
+	{"scripts/fetch.sh", []string{"prepare/binaries", "prepare/downloads", "prepare/rendezvous", "prepare/images"}},
+	{"scripts/commands.sh", []string{"prepare/commands-before", "bootstrap/commands-after"}},
+}
+
+// Libraries are the files that stand before the given steps, by their ids: what all use, and what they share.
 func Libraries(ids []string) []string {
 	files := []string{"scripts/lib.sh"}
-	if slices.Contains(ids, "prepare/packages-apt") || slices.Contains(ids, "prepare/packages-yum") {
-		files = append(files, "scripts/keys.sh")
+	for _, l := range libraries {
+		if slices.ContainsFunc(ids, func(id string) bool { return slices.Contains(l.steps, id) }) {
+			files = append(files, l.file)
+		}
 	}
 	return files
 }

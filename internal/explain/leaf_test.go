@@ -212,7 +212,7 @@ func TestScriptOrigins(t *testing.T) {
 			t.Errorf("line %d, %q, is not line %d of %s (%v)", i+1, lines[i], o.line, o.file, err)
 		}
 	}
-	if want := len(templates.Steps) + 3; len(files) != want {
+	if want := len(templates.Steps) + 5; len(files) != want {
 		t.Errorf("lines of %d templates, want %d", len(files), want)
 	}
 	glue := len(lines)

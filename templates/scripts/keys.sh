@@ -14,7 +14,7 @@ accept_keys() {
     if [[ -s ${KEY_FILES[i]} ]]; then continue; fi
     home=$(mktemp -d -p "$RUN")
     gpg=(gpg --homedir "$home" --batch --no-tty --quiet)
-    "${GET[@]}" "$home/fetched" "${KEY_URLS[i]}"
+    get "$home/fetched" "${KEY_URLS[i]}"
     "${gpg[@]}" --import "$home/fetched" || : # it complains of any key in the file that is odd
     if ! "${gpg[@]}" --with-colons --fingerprint --list-keys | grep -A1 '^pub:' | grep "^fpr:.*:${KEY_FINGERPRINTS[i]}:" >/dev/null; then
       echo "the key for ${KEY_FILES[i]} has not the fingerprint ${KEY_FINGERPRINTS[i]}: the source is not what it was, or the profile is out of date"
