@@ -41,30 +41,7 @@ mkdir -p "${1%/*}" && (umask 077 && printf %s "$text" >"$new") && chmod "${2:-64
 put() { sync "$1" && mv -fT "$1" "$2" && sync "${2%/*}"; }
 commit() { atomic_write "$STATE/$1" <<<"${2:-done}"; }
 recorded() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "${2:-done}" ]]; }
-digest_is() { [[ -f $2 ]] && echo "$1  $2" | sha256sum -c --status -; }
-GET=(curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time "${MUSTER_SPEED:-60}" -o)
-fetch() {
-local part=$3.$2.part rc=0
-mkdir -p "${3%/*}"
-if ! digest_is "$2" "$part"; then
-"${GET[@]}" "$part" -C - "$1" || rc=$?
-case $rc in
-0) ;;
-22 | 33 | 36) # the server cannot go on from there
-rm -f "$part"
-"${GET[@]}" "$part" "$1"
-;;
-*) return $rc ;;
-esac
-fi
-if ! digest_is "$2" "$part"; then
-rm -f "$part"
-echo "what was fetched for $3 has another SHA-256 than $2: the source or the spec's digest is wrong"
-return 1
-fi
-chmod "${4:-644}" "$part"
-put "$part" "$3"
-}
+get() { curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time "${MUSTER_SPEED:-60}" -o "$@"; }
 config_sum() {
 local service=$1
 shift
@@ -201,22 +178,30 @@ elif [[ -e /etc/muster/rendezvous/config.json ]]; then
 timeout 60 rendezvous progress "$1" "$error"
 fi &>/dev/null
 }
-commands_done() {
-local when=$1 number=0 command
-for command in "${@:2}"; do recorded "commands/$when-$((++number))" "$(sha256sum <<<"$command")" || return; done
-}
-run_commands() {
-local when=$1 number=0 command sum
-for command in "${@:2}"; do
-sum=$(sha256sum <<<"$command")
-recorded "commands/$when-$((++number))" "$sum" && continue
-echo "command $number of commands.$when" # not its text: it may hold a password
-command=$command bash -c 'export -n command; eval "$command"'
-sync
-commit "commands/$when-$number" "$sum"
-done
-}
 kubectl_admin() { kubectl --kubeconfig "$ADMIN" --request-timeout 30s "$@"; }
+digest_is() { [[ -f $2 ]] && echo "$1  $2" | sha256sum -c --status -; }
+fetch() {
+local part=$3.$2.part rc=0
+mkdir -p "${3%/*}"
+if ! digest_is "$2" "$part"; then
+get "$part" -C - "$1" || rc=$?
+case $rc in
+0) ;;
+22 | 33 | 36) # the server cannot go on from there
+rm -f "$part"
+get "$part" "$1"
+;;
+*) return $rc ;;
+esac
+fi
+if ! digest_is "$2" "$part"; then
+rm -f "$part"
+echo "what was fetched for $3 has another SHA-256 than $2: the source or the spec's digest is wrong"
+return 1
+fi
+chmod "${4:-644}" "$part"
+put "$part" "$3"
+}
 define_step() {
 case $1 in
 prepare_swap)
