@@ -83,7 +83,7 @@ func ruleSysctlOfProxy(v *validator, s Scope) {
 		own, known := proxySysctl[setting.Key]
 		reached, patched := followPatch(patch.V, []string{"conntrack", own.key})
 		if known && setting.Value.Set && setting.Value.V != own.value && (len(reached) < 2 || patched == nil) {
-			v.warnf(setting.Value.At, fmt.Sprintf("write spec.kubernetes.patches: {KubeProxyConfiguration: {conntrack: {%s: %s}}} besides", own.key, own.off),
+			v.warnf(setting.Value.At, fmt.Sprintf("write spec.kubernetes.patches: {KubeProxyConfiguration: {conntrack: {%s: %s}}} as well", own.key, own.off),
 				"kube-proxy sets %s itself when it starts", setting.Key)
 		}
 	}
