@@ -26,9 +26,8 @@ func (f *Formation) formed(ctx context.Context, s state) error {
 }
 
 // emptied says whether the store has lost the record with which it was formed, or the committed init, and with them
-// decisions: its member starts with what it can read of a damaged disk, without a word. The only member gives such a
-// store up, like a lost one, if another control plane has the store as it was, or if the cluster runs here, from which it
-// is made again. Else people have to choose, because nobody knows what had been decided.
+// decisions: its member starts with what it can read of a damaged disk, without a word. What comes of
+// it is for handleLoss, once that has lasted.
 func (f *Formation) emptied(ctx context.Context, s state) (bool, error) {
 	brief, cancel := context.WithTimeout(ctx, membersTimeout)
 	defer cancel()
@@ -50,31 +49,39 @@ func (f *Formation) emptied(ctx context.Context, s state) (bool, error) {
 	if time.Since(f.empty) < missedFor {
 		return true, err
 	}
-	members, unknown := f.Engine.Members(brief)
-	if unknown != nil {
-		return true, err
+	if members, unknown := f.Engine.Members(brief); unknown == nil {
+		if gone := f.handleLoss(ctx, s, members); gone != nil {
+			return true, gone
+		}
 	}
+	return true, err
+}
+
+// handleLoss is for a store that has lost data. Its only member gives it up, like a lost one, if another control plane has
+// the store as it was, or if the cluster runs here, from which it is made again. Else people have to choose, because
+// nobody knows what had been decided.
+func (f *Formation) handleLoss(ctx context.Context, s state, members []Member) error {
 	if len(members) != 1 {
 		f.trouble("the store of the control planes has lost data, as with a damaged disk; to make another one, "+
 			"stop muster-rendezvous on all control planes, remove %s on each, and where no cluster runs yet also %s and %s, and start it again", f.Dir, f.Founded, f.RevokedFile)
-		return true, err
+		return nil
 	}
 	if only := members[0]; only.ID != s.ID {
 		name := f.known().at(only.Address)
 		f.trouble("the store of the control planes has lost data on %s, as with a damaged disk, and nothing is decided before %s has given it up, which it does by itself; "+
 			"if it does not, stop muster-rendezvous on %s, remove %s there, and start it again", name, name, name, f.Dir)
-		return true, err
+		return nil
 	}
 	answers := f.ask(ctx)
 	for name, a := range answers {
 		if a.Confirmed && a.UID == s.UID && !f.revoked(name) {
 			f.say("the store of this control plane has lost data, as with a damaged disk; it is set aside, and what %s has is joined", name)
-			return true, f.giveUp(ctx, true)
+			return f.giveUp(ctx, true)
 		}
 	}
 	if _, running := f.InCluster(); running {
 		f.say("the store of this control plane has lost data, as with a damaged disk; it is set aside, to be made again from the running cluster")
-		return true, f.giveUp(ctx, true)
+		return f.giveUp(ctx, true)
 	}
 	waits := ""
 	if missing := f.missing(answers); len(missing) > 0 {
@@ -82,7 +89,7 @@ func (f *Formation) emptied(ctx context.Context, s state) (bool, error) {
 	}
 	f.trouble("the store of this control plane has lost data, as with a damaged disk%s; where nobody has it any more, stop muster-rendezvous here, "+
 		"remove %s, and where no cluster runs yet also %s and %s, and start it again", waits, f.Dir, f.Founded, f.RevokedFile)
-	return true, err
+	return nil
 }
 
 // trouble tells people on the console and in the status.
