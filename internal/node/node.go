@@ -8,6 +8,7 @@ package node
 import (
 	"io/fs"
 	"net/netip"
+	"regexp"
 
 	"muster/internal/problem"
 )
@@ -189,3 +190,8 @@ type Route struct {
 	// At is the place of the route in the spec.
 	At problem.At
 }
+
+var installWords = regexp.MustCompile(`(?m)^\[Install\]\s*\n(?:[^\[].*\n|\n)*?(?:WantedBy|RequiredBy|UpheldBy|Alias|Also)\s*=\s*\S`)
+
+// Installable reports whether the text of a unit says in [Install] what it is enabled for, as systemctl enable wants.
+func Installable(unit string) bool { return installWords.MatchString(unit + "\n") }

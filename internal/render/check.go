@@ -26,7 +26,6 @@ var (
 	passwordHash  = regexp.MustCompile(`^[!-9;-~]+$`) // anything but the colon that separates fields of /etc/shadow
 	loginShell    = regexp.MustCompile(`^/[!-9;-~]+$`)
 	authorizedKey = regexp.MustCompile(`^[!"$-~]([ -~]*[!-~])?$`) // no comment line
-	installWords  = regexp.MustCompile(`(?m)^\[Install\]\s*\n(?:[^\[].*\n|\n)*?(?:WantedBy|RequiredBy|UpheldBy|Alias|Also)\s*=\s*\S`)
 )
 
 // hostnameMax is Linux's limit of a hostname in bytes.
@@ -177,7 +176,7 @@ func checkUnit(u node.Unit, isStart bool, refused *problem.List) {
 		refused.Errorf(u.At, "enable it", "unit %s has to start at every boot", u.Name)
 	case enabled && templateName.MatchString(u.Name):
 		refused.Errorf(u.At, "name an instance, such as mine@1.service", "unit %s is a template and cannot be enabled", u.Name)
-	case enabled && u.Contents != "" && !installWords.MatchString(u.Contents+"\n"):
+	case enabled && u.Contents != "" && !node.Installable(u.Contents):
 		refused.Errorf(u.At, "add [Install] with WantedBy=", "unit %s says nowhere what it is enabled for", u.Name)
 	}
 	checkUnitText(u, u.Name, u.Contents, refused)

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"muster/internal/node"
 )
 
 var (
@@ -394,13 +396,10 @@ func ruleUnitTemplate(v *validator, s Scope) {
 	}
 }
 
-// installed is what a unit file says of what it is enabled for.
-var installed = regexp.MustCompile(`(?m)^\[Install\]\s*\n(?:[^\[].*\n|\n)*?(?:WantedBy|RequiredBy|UpheldBy|Alias|Also)\s*=\s*\S`)
-
 // Rule: a unit file that is enabled says in [Install] what for.
 func ruleUnitInstall(v *validator, s Scope) {
 	for _, unit := range s.Units.Items {
-		if unit.Enabled.V && unit.Contents.Set && !installed.MatchString(unit.Contents.V+"\n") {
+		if unit.Enabled.V && unit.Contents.Set && !node.Installable(unit.Contents.V) {
 			v.errorf(unit.Contents.At, "add [Install] with for example WantedBy=multi-user.target", "%s is enabled, and says nowhere what for", unit.Name.V)
 		}
 	}
