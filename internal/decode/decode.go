@@ -32,9 +32,9 @@ const MaxSize = 16 << 20
 // meaning can be checked in the same run.
 //
 // Struct tags: yaml names the key (",inline" for embedded structs), required:"true" demands it, required:"merged" demands
-// it of what the file says at several places together (see Missing), enum:"a,b" lists the values of a Value[string], example is shown where the key is missing or has a value of another type, missing:"what to
-// write" in its place where the key is missing, and empty:"true" marks a list for which an empty one is proposed where
-// nothing is written.
+// it of what the file says at several places together (see Missing), enum:"a,b" lists the values of a Value[string],
+// example is shown where the key is missing or has a value of another type, missing:"what to write" in its place where the
+// key is missing, and empty:"true" marks a list for which an empty one is proposed where nothing is written.
 //
 // Methods of structures: Refused() map[string]string names keys that are refused with a reason of their own, Hints()
 // Hints knows other words for keys. The target's Advice() Advice chooses what problems of the whole file tell
@@ -94,12 +94,13 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		return nil
 	}
 	var second yaml.Node
-	if err := dec.Decode(&second); err != nil && iniFile.Match(data) {
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		d.problems.Errorf(At{Line: second.Line, Column: second.Column}, d.advice.Second, "a second document starts here")
+	case iniFile.Match(data): // its first lines are a document of YAML
 		d.problems.Add(syntaxProblem(err, data, d.advice.Foreign))
 		return nil
-	} else if err == nil {
-		d.problems.Errorf(At{Line: second.Line, Column: second.Column}, d.advice.Second, "a second document starts here")
-	} else if !errors.Is(err, io.EOF) {
+	case !errors.Is(err, io.EOF):
 		d.problems.Add(syntaxProblem(err, data, d.advice.Foreign))
 	}
 	root := document.Content[0]

@@ -108,7 +108,7 @@ func (c *Cluster) ControlPlanes() []*Node {
 // profile's, unless source: repositories says that they take their place. A role or node that says source: profile, where
 // the repositories stand for more machines, has the profile's alone.
 func (p Packages) Sources() (ofProfile bool, ofSpec []Repository) {
-	switch back := p.Source.Known() && wideness(p.Source.Path) < wideness(p.Repositories.Path); {
+	switch back := p.Source.Known() && scopeRank(p.Source.Path) > scopeRank(p.Repositories.Path); {
 	case p.Source.V == "repositories":
 		return false, p.Repositories.Items
 	case back:
@@ -118,14 +118,14 @@ func (p Packages) Sources() (ofProfile bool, ofSpec []Repository) {
 	}
 }
 
-// wideness is more for a place that holds for more machines: the cluster, a role, a node or pool.
-func wideness(path string) int {
+// scopeRank orders the paths of settings by how narrow their scope is: the cluster, a role, a node or pool.
+func scopeRank(path string) int {
 	switch {
 	case strings.HasPrefix(path, "spec.nodes["), strings.HasPrefix(path, "spec.pools["):
-		return 0
+		return 2
 	case strings.HasPrefix(path, "spec.controlPlane."), strings.HasPrefix(path, "spec.worker."):
 		return 1
 	default:
-		return 2
+		return 0
 	}
 }

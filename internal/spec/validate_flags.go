@@ -328,7 +328,7 @@ func (v *validator) checkPatchedKeys(s Scope, refused map[string]string) {
 			reached, value := followPatch(patch.Value.V, path)
 			at := patch.Value.Place(reached...)
 			switch {
-			case len(reached) == 0 || v.failedBelow(at) || same(value, v.patchedAnyway(key)):
+			case len(reached) == 0 || someBelow(v.failed, at.Path) || same(value, v.patchedAnyway(key)):
 			case len(reached) == len(path):
 				v.errorf(at, refused[key], "a patch may not set %s of %s", inside, kind)
 			default:
@@ -336,16 +336,6 @@ func (v *validator) checkPatchedKeys(s Scope, refused map[string]string) {
 			}
 		}
 	}
-}
-
-// failedBelow reports whether an error was reported at a key below a place.
-func (v *validator) failedBelow(at At) bool {
-	for path := range v.failed {
-		if strings.HasPrefix(path, at.Path+".") {
-			return true
-		}
-	}
-	return false
 }
 
 // patchedAnyway is what muster itself writes at a key of patchedIdentity, where it is what people paste: saying it again

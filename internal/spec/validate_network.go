@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
-	"strings"
 
 	"muster/internal/decode"
 	"muster/internal/problem"
@@ -124,18 +123,6 @@ func ruleCardInBond(v *validator, t Target) {
 				v.errorf(at, "leave it out; the bond's addresses and routes stand in bonds."+bond.Key, "the bond %s joins %s", bond.Key, member.V)
 			}
 		}
-	}
-}
-
-// scopeRank orders the paths of settings by how narrow their scope is: the cluster, a role, a node or pool.
-func scopeRank(path string) int {
-	switch {
-	case strings.HasPrefix(path, "spec.nodes["), strings.HasPrefix(path, "spec.pools["):
-		return 2
-	case strings.HasPrefix(path, "spec.controlPlane."), strings.HasPrefix(path, "spec.worker."):
-		return 1
-	default:
-		return 0
 	}
 }
 
